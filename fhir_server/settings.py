@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_origin, get_type_hints
 
 PREFIX = "FHIR_"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -93,7 +93,7 @@ class Settings:
     database_prefix: str = setting(
         "fhir", "Databases are called prefix_tenant; two servers on one MongoDB need two.", check=_database_prefix
     )
-    data_dir: Path = setting(DATA_DIR, "Where the embedded engine keeps its files.")
+    data_dir: Path = setting(DATA_DIR, "Where the embedded engine keeps its files.")  # noqa: RUF009 - a Path does not change
     engine: str = setting(
         "",
         "Which embedded engine; empty takes the first found, in this order.",
@@ -235,7 +235,7 @@ def variable(name: str) -> str:
 
 
 def _row(entry: Field[Any], hint: type) -> Row:
-    kind = "list" if get_origin(hint) is tuple and get_args(hint) else {Path: "path"}.get(hint, hint.__name__)
+    kind = "list" if get_origin(hint) is tuple else "path" if hint is Path else hint.__name__
     return Row(entry.name, kind, _text(entry.default), **entry.metadata)
 
 
