@@ -1,0 +1,119 @@
+"""The ports: what the server needs of the world, as Protocols. An adapter is chosen where the server is composed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fhir_server.api.criteria import Criterion, HistoryOf, Order, Position
+from fhir_server.api.records import Draft, Page, Stored
+from fhir_server.api.tenant import Scope, Tenant
+
+Json = dict[str, Any]
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> int:
+        """Return milliseconds since the epoch, UTC."""
+        ...
+
+
+class IdSource(Protocol):
+    """New logical ids."""
+
+    def new_id(self) -> str:
+        """Return an id nobody has: at most 64 of A-Z a-z 0-9 - and . (https://hl7.org/fhir/R4/datatypes.html#id)."""
+        ...
+
+
+class Reading(Protocol):
+    """What may be asked of the records of one scope, inside a transaction or out of it."""
+
+    async def read(self, key: str) -> Stored | None:
+        """Return the current version (maybe a deleted one), or None where there never was one or it is not visible."""
+        ...
+
+    async def read_many(self, keys: Sequence[str]) -> dict[str, Stored]:
+        """Return the current versions that exist, by key."""
+        ...
+
+    async def vread(self, key: str, version: int) -> Stored | None:
+        """Return one version, current or superseded."""
+        ...
+
+    async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
+        """Return the next `limit` live resources in order after a position. Never waits for a count."""
+        ...
+
+    async def count(self, where: Criterion, cap: int = 0) -> int:
+        """Count live resources; with a cap, count no further than that."""
+        ...
+
+    async def history(self, of: HistoryOf, limit: int, after: Position | None = None) -> Page:
+        """Return the next `limit` versions, newest first."""
+        ...
+
+
+class Writing(Reading, Protocol):
+    """What may be written. In a transaction everything happens at its commit or not at all."""
+
+    async def current(self, keys: Sequence[str]) -> dict[str, Stored]:
+        """Return the current versions with all that `replace` needs to move them to the history."""
+        ...
+
+    async def create(self, drafts: Sequence[Draft]) -> None:
+        """Insert records that were never there. Raises Duplicate, and outside a transaction writes the others."""
+        ...
+
+    async def replace(self, changes: Sequence[tuple[Draft, Stored]]) -> bool:
+        """Write each draft over the version it was made from, which moves to the history.
+
+        False when one of them is no longer the current version; outside a transaction the others are written.
+        """
+        ...
+
+    async def reserve(self, reservation: str, key: str, now: int) -> None:
+        """Claim a conditional create's criteria for `key`, so that of many racing ones only one commits.
+
+        Only in a transaction. Raises TransactionConflict while another creator's claim is fresh.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Where resources live."""
+
+    def records(self, scope: Scope) -> Writing:
+        """Return the records of a scope; each single write is atomic by itself."""
+        ...
+
+    def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Writing]:
+        """Open a transaction. Leaving it commits; an exception aborts. Raises TransactionConflict to be tried again."""
+        ...
+
+    async def tenant(self, name: str) -> Tenant | None:
+        """Return a tenant by its name."""
+        ...
+
+
+class TransactionConflict(Exception):
+    """Two transactions touched the same record; nothing was written, and the caller starts again from the beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an interaction gives back, free of HTTP: what happened, the bytes, and where they are.
+
+    `kind` is one of ok, created, accepted, deleted, not-modified, no-content.
+    """
+
+    kind: str
+    body: bytes = b""
+    key: str = ""
+    version: int = 0
+    updated: int = 0
+    location: str = ""

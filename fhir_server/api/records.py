@@ -1,0 +1,69 @@
+"""Resources on their way into the store and out of it: the exact bytes that are served, and what finds them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One version of a resource as the store holds it. A deleted one has no bytes.
+
+    `key` is `Type/id`; `updated` is meta.lastUpdated in milliseconds since the epoch; `method` is the HTTP method that
+    made this version, for the history; `moment` is the principal date the default order goes by; `terms` are there
+    only when asked for.
+    """
+
+    key: str
+    version: int
+    updated: int
+    raw: bytes
+    method: str = "PUT"
+    deleted: bool = False
+    moment: int = 0
+    terms: tuple[int, ...] = ()
+
+    @property
+    def type(self) -> str:
+        """The resource type."""
+        return self.key.partition("/")[0]
+
+    @property
+    def id(self) -> str:
+        """The logical id."""
+        return self.key.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What a resource can be found by: hashed terms for equality, ordered strings for ranges, its principal date."""
+
+    terms: tuple[int, ...] = ()
+    ranges: tuple[str, ...] = ()
+    moment: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version to be written. Version 1 is a create; a higher one replaces the version before it."""
+
+    key: str
+    version: int
+    updated: int
+    raw: bytes
+    method: str
+    index: Index = field(default_factory=Index)
+    deleted: bool = False
+
+    @property
+    def type(self) -> str:
+        """The resource type."""
+        return self.key.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some results in order. `more` says whether others follow the last one."""
+
+    records: tuple[Stored, ...]
+    more: bool = False

@@ -1,0 +1,63 @@
+"""The narrow door to the database: commands in, replies out, over mongojet or pymongo.
+
+https://www.mongodb.com/docs/manual/reference/command/. A command is a plain dict and a reply is the server's own
+document, so both drivers look the same from here, and what is sent is what the manual describes.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from fhir_server.api.errors import Unavailable
+
+Json = dict[str, Any]
+
+DURABLE: Json = {"w": "majority", "j": True}
+DUPLICATE_KEY = 11000
+NAMESPACE_EXISTS = 48
+WRITE_CONFLICT = 112
+NO_SUCH_TRANSACTION = 251
+
+
+class DatabaseError(Exception):
+    """The server refused a command: its error code and labels."""
+
+    def __init__(self, message: str, code: int = 0, labels: frozenset[str] = frozenset()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.labels = labels
+
+    @property
+    def transient(self) -> bool:
+        """Whether the whole transaction may simply be tried again."""
+        return (
+            "TransientTransactionError" in self.labels
+            or "UnknownTransactionCommitResult" in self.labels
+            or self.code in (WRITE_CONFLICT, NO_SUCH_TRANSACTION)
+        )
+
+
+class Session(Protocol):
+    """An open transaction of a driver."""
+
+
+class Driver(Protocol):
+    """A connected client. Raises DatabaseError for what the server refuses, Unavailable when it cannot be reached."""
+
+    async def command(self, database: str, command: Json, session: Session | None = None) -> Json:
+        """Run one command and return the reply."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
+        """Return an async context manager that gives a Session and commits it."""
+        ...
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        ...
+
+
+def unreachable(error: Exception) -> Unavailable:
+    """Return the failure for a connection that is not there."""
+    return Unavailable(f"The database does not answer ({type(error).__name__}). Try again shortly.")

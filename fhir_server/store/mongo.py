@@ -1,0 +1,100 @@
+"""MongoStore: tenants, their databases and indexes, and the records in them."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from fhir_server.api.ports import Writing
+from fhir_server.api.tenant import Scope, Tenant
+from fhir_server.store.coalesce import Coalescer
+from fhir_server.store.documents import INDEXES, Json
+from fhir_server.store.driver import DURABLE, NAMESPACE_EXISTS, DatabaseError, Driver
+from fhir_server.store.mongojet_driver import MongojetDriver
+from fhir_server.store.pymongo_driver import PymongoDriver
+from fhir_server.store.records import Records, transaction
+
+SYSTEM = "system"
+
+
+async def connect(url: str, driver: str = "mongojet") -> Driver:
+    """Connect to a MongoDB URL with the named driver (`mongojet` or `pymongo`); nothing is sent yet."""
+    return await (MongojetDriver.connect(url) if driver == "mongojet" else PymongoDriver.connect(url))
+
+
+class MongoStore:
+    """All tenants of one deployment: a database for each, and one that knows them."""
+
+    def __init__(self, driver: Driver, prefix: str) -> None:
+        self._driver = driver
+        self._prefix = prefix
+        self._coalescer = Coalescer()
+        self._tenants: dict[str, Tenant] = {}
+
+    def records(self, scope: Scope) -> Writing:
+        """Return the records of a scope."""
+        return Records(self._driver, scope, self._coalescer)
+
+    def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Writing]:
+        """Open a transaction on the records of a scope."""
+        return transaction(self._driver, scope, self._coalescer)
+
+    async def tenant(self, name: str) -> Tenant | None:
+        """Return a tenant by its name; tenants are remembered, for they do not change."""
+        known = self._tenants.get(name)
+        if known is None:
+            found = await self._driver.command(self._system, {"find": "tenants", "filter": {"_id": name}, "limit": 1})
+            for row in found["cursor"]["firstBatch"]:
+                known = self._tenants[name] = Tenant(row["_id"], row["database"], bytes(row["index_key"]))
+        return known
+
+    async def create_tenant(self, name: str, index_key: bytes) -> Tenant:
+        """Create a tenant with its database and indexes, or return the one that is there.
+
+        `index_key` is 32 random bytes; of two creators at once the first one's key stays.
+        """
+        database = f"{self._prefix}_{name}"
+        row: Json = {"database": database, "index_key": index_key}
+        upsert = {"q": {"_id": name}, "u": {"$setOnInsert": row}, "upsert": True}
+        await self._driver.command(self._system, {"update": "tenants", "updates": [upsert], "writeConcern": DURABLE})
+        tenant = await self.tenant(name)
+        assert tenant is not None, "a tenant just written can be read"
+        await self.ensure_indexes(tenant)
+        return tenant
+
+    async def ensure_indexes(self, tenant: Tenant) -> None:
+        """Create the collections and indexes of a tenant that are not there yet."""
+        for collection, indexes in INDEXES.items():
+            try:
+                await self._driver.command(tenant.database, {"create": collection})
+            except DatabaseError as error:
+                if error.code != NAMESPACE_EXISTS:
+                    raise
+            await self._driver.command(tenant.database, {"createIndexes": collection, "indexes": indexes})
+
+    async def secret(self, name: str, fresh: bytes) -> bytes:
+        """Return the deployment's secret of a name; the first one to ask stores its fresh one."""
+        upsert = {"q": {"_id": name}, "u": {"$setOnInsert": {"value": fresh}}, "upsert": True}
+        await self._driver.command(self._system, {"update": "secrets", "updates": [upsert], "writeConcern": DURABLE})
+        found = await self._driver.command(self._system, {"find": "secrets", "filter": {"_id": name}, "limit": 1})
+        return bytes(found["cursor"]["firstBatch"][0]["value"])
+
+    async def ping(self) -> None:
+        """Raise when the database does not answer."""
+        await asyncio.wait_for(self._driver.command(self._system, {"ping": 1}), timeout=5)
+
+    async def drop_tenant(self, tenant: Tenant) -> None:
+        """Remove a tenant and everything in it."""
+        await self._driver.command(tenant.database, {"dropDatabase": 1})
+        gone: dict[str, Any] = {"delete": "tenants", "deletes": [{"q": {"_id": tenant.name}, "limit": 1}]}
+        await self._driver.command(self._system, gone)
+        self._tenants.pop(tenant.name, None)
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._driver.close()
+
+    @property
+    def _system(self) -> str:
+        return f"{self._prefix}_{SYSTEM}"

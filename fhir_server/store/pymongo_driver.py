@@ -1,0 +1,65 @@
+"""MongoDB's own Python driver: slower, and the one to fall back on. https://pymongo.readthedocs.io/"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from pymongo import AsyncMongoClient
+from pymongo.errors import ConnectionFailure, PyMongoError
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from fhir_server.store.driver import DatabaseError, Json, Session, unreachable
+
+
+class PymongoDriver:
+    """Commands over pymongo."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    @classmethod
+    async def connect(cls, url: str) -> PymongoDriver:
+        """Connect lazily: the first command opens the first connection."""
+        return cls(AsyncMongoClient(url))
+
+    async def command(self, database: str, command: Json, session: Session | None = None) -> Json:
+        """Run one command and return the reply."""
+        try:
+            reply: Json = await self._client[database].command(command, session=session)
+        except ConnectionFailure as error:
+            raise unreachable(error) from error
+        except PyMongoError as error:
+            raise _pymongo_error(error) from error
+        return reply
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Session]:
+        """Give a session with an open transaction; commit at the end, abort on an exception."""
+        async with self._client.start_session() as session:
+            await session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority", j=True))
+            try:
+                yield session
+            except BaseException:
+                # The server ends it by itself; what matters is the error that brought us here.
+                with suppress(PyMongoError):
+                    await session.abort_transaction()
+                raise
+            try:
+                await session.commit_transaction()
+            except ConnectionFailure as error:
+                raise unreachable(error) from error
+            except PyMongoError as error:
+                raise _pymongo_error(error) from error
+
+    async def close(self) -> None:
+        """Drop the connections."""
+        await self._client.close()
+
+
+def _pymongo_error(error: Any) -> DatabaseError:
+    names = ("TransientTransactionError", "UnknownTransactionCommitResult")
+    labels = frozenset(n for n in names if error.has_error_label(n))
+    return DatabaseError(str(error), getattr(error, "code", None) or 0, labels)

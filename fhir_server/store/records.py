@@ -1,0 +1,205 @@
+"""The records of one scope in MongoDB: reads, searches and writes, in a transaction or one by one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from fhir_server.api.criteria import Criterion, Everything, HistoryOf, Key, Order, Position
+from fhir_server.api.errors import Duplicate
+from fhir_server.api.ports import TransactionConflict
+from fhir_server.api.records import Draft, Page, Stored
+from fhir_server.api.tenant import Scope
+from fhir_server.store.coalesce import Coalescer
+from fhir_server.store.documents import (
+    HISTORY,
+    HISTORY_PROJECTION,
+    PROJECTION,
+    REPLACEABLE,
+    RESERVATION_SECONDS,
+    RESERVATIONS,
+    RESOURCES,
+    Json,
+    to_document,
+    to_history,
+    to_stored,
+)
+from fhir_server.store.driver import DUPLICATE_KEY, DURABLE, DatabaseError, Driver, Session
+from fhir_server.store.filters import beyond, guarded, live, to_sort
+from fhir_server.store.history import read_history
+
+MAX_IN = 500
+INSERT_BATCH = 1000
+
+
+class Records:
+    """One scope's records. With a session every call belongs to its transaction."""
+
+    def __init__(self, driver: Driver, scope: Scope, coalescer: Coalescer, session: Session | None = None) -> None:
+        self._driver = driver
+        self._scope = scope
+        self._coalescer = coalescer
+        self._session = session
+
+    async def read(self, key: str) -> Stored | None:
+        """Return the current version (maybe a deleted one), or None where there is none to be seen."""
+        if self._session is not None:
+            return (await self._fetch([key], PROJECTION)).get(key)
+        return await self._coalescer.read(self._scope, self._fetch_plain, key)
+
+    async def read_many(self, keys: Sequence[str]) -> dict[str, Stored]:
+        """Return the current versions that exist, by key."""
+        return await self._fetch(keys, PROJECTION)
+
+    async def current(self, keys: Sequence[str]) -> dict[str, Stored]:
+        """Return the current versions with all that `replace` needs."""
+        return await self._fetch(keys, REPLACEABLE)
+
+    async def vread(self, key: str, version: int) -> Stored | None:
+        """Return one version, current or superseded."""
+        current = await self.read(key)
+        if current is not None and current.version == version:
+            return current
+        where = {"$and": [{"r": key, "v": version}, self._seen()]}
+        found = await self._find(HISTORY, where, HISTORY_PROJECTION, 1)
+        return to_stored(found[0]) if found else None
+
+    async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
+        """Return the next `limit` live resources in order after a position."""
+        query = live(self._scope, where)
+        if after is not None:
+            query = {"$and": [query, beyond(order, after)]} if query else beyond(order, after)
+        found = await self._find(RESOURCES, query, PROJECTION, limit + 1, to_sort(order))
+        records = tuple(to_stored(d) for d in found[:limit])
+        return Page(records, more=len(found) > limit)
+
+    async def count(self, where: Criterion, cap: int = 0) -> int:
+        """Count live resources; with a cap, count no further than that."""
+        command: Json = {"count": RESOURCES, "query": live(self._scope, where)}
+        if cap:
+            command["limit"] = cap
+        return int((await self._command(command))["n"])
+
+    async def history(self, of: HistoryOf, limit: int, after: Position | None = None) -> Page:
+        """Return the next `limit` versions, newest first."""
+        return await read_history(self._find, self._seen(), of, limit, after)
+
+    async def create(self, drafts: Sequence[Draft]) -> None:
+        """Insert records that were never there; raises Duplicate."""
+        for start in range(0, len(drafts), INSERT_BATCH):
+            batch = drafts[start : start + INSERT_BATCH]
+            reply = await self._write(
+                {"insert": RESOURCES, "documents": [to_document(d) for d in batch], "ordered": False}
+            )
+            _refuse_write_errors(reply)
+
+    async def replace(self, changes: Sequence[tuple[Draft, Stored]]) -> bool:
+        """Write drafts over the versions they were made from; False when one is no longer current.
+
+        The old version is in the history before it is overwritten, so that a crash in between loses nothing; history
+        entries are keyed by version, so that trying again doubles nothing.
+        """
+        if not changes:
+            return True
+        superseded = [to_history(previous, draft.updated) for draft, previous in changes]
+        kept = [{"q": {"_id": h["_id"]}, "u": h, "upsert": True} for h in superseded]
+        _refuse_write_errors(await self._write({"update": HISTORY, "updates": kept, "ordered": False}))
+        written = [
+            {"q": {"_id": draft.key, "v": previous.version}, "u": to_document(draft)} for draft, previous in changes
+        ]
+        reply = await self._write({"update": RESOURCES, "updates": written, "ordered": False})
+        _refuse_write_errors(reply)
+        return int(reply["n"]) == len(changes)
+
+    async def reserve(self, reservation: str, key: str, now: int) -> None:
+        """Claim a conditional create's criteria; raises TransactionConflict while another's claim is fresh.
+
+        A claim matters only while its creator's transaction is not yet visible to searches; older ones are taken over
+        and a TTL index sweeps them. https://www.mongodb.com/docs/manual/core/index-ttl/
+        """
+        claim: Json = {"at": _bson_date(now), "key": key}
+        stale = {"_id": reservation, "at": {"$lt": _bson_date(now - RESERVATION_SECONDS * 1000)}}
+        taken = await self._write({"update": RESERVATIONS, "updates": [{"q": stale, "u": {"$set": claim}}]})
+        if taken["n"]:
+            return
+        try:
+            reply = await self._write({"insert": RESERVATIONS, "documents": [{"_id": reservation, **claim}]})
+            _refuse_write_errors(reply)
+        except Duplicate:
+            raise TransactionConflict from None
+
+    async def _fetch_plain(self, keys: Sequence[str]) -> dict[str, Stored]:
+        return await self._fetch(keys, PROJECTION)
+
+    async def _fetch(self, keys: Sequence[str], projection: Json) -> dict[str, Stored]:
+        found: dict[str, Stored] = {}
+        for start in range(0, len(keys), MAX_IN):
+            wanted = list(dict.fromkeys(keys[start : start + MAX_IN]))
+            while wanted:
+                query = guarded(self._scope, Key(tuple(wanted)))
+                reply = await self._command(
+                    {"find": RESOURCES, "filter": query, "projection": projection, "batchSize": len(wanted)}
+                )
+                batch = reply["cursor"]["firstBatch"]
+                found.update({d["_id"]: to_stored(d) for d in batch})
+                if not reply["cursor"]["id"] or not batch:
+                    break
+                # A reply ends at 16 MB: ask again for what was left out.
+                wanted = [key for key in wanted if key not in found]
+        return found
+
+    async def _find(
+        self, collection: str, query: Json, projection: Json, limit: int, sort: Json | None = None
+    ) -> list[Json]:
+        """Return up to `limit` documents; fewer when they would not fit one reply of 16 MB."""
+        command: Json = {
+            "find": collection, "filter": query, "projection": projection, "limit": limit, "batchSize": limit
+        }  # fmt: skip
+        if sort:
+            command["sort"] = sort
+        found: list[Json] = (await self._command(command))["cursor"]["firstBatch"]
+        return found
+
+    def _seen(self) -> Json:
+        return guarded(self._scope, Everything())
+
+    async def _command(self, command: Json) -> Json:
+        try:
+            return await self._driver.command(self._scope.tenant.database, command, self._session)
+        except DatabaseError as error:
+            if error.transient and self._session is not None:
+                raise TransactionConflict from error
+            if error.code == DUPLICATE_KEY:
+                raise Duplicate("A resource with this id exists.") from error
+            raise
+
+    async def _write(self, command: Json) -> Json:
+        if self._session is None:
+            command["writeConcern"] = DURABLE
+        return await self._command(command)
+
+
+def _refuse_write_errors(reply: Json) -> None:
+    errors = reply.get("writeErrors")
+    if not errors:
+        return
+    if any(e["code"] == DUPLICATE_KEY for e in errors):
+        raise Duplicate("A resource with this id exists.")
+    raise DatabaseError(str(errors[0].get("errmsg")), errors[0].get("code", 0))
+
+
+def _bson_date(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+@asynccontextmanager
+async def transaction(driver: Driver, scope: Scope, coalescer: Coalescer) -> AsyncIterator[Records]:
+    """Open a transaction on a scope's records; raises TransactionConflict when it is to be tried again."""
+    try:
+        async with driver.transaction() as session:
+            yield Records(driver, scope, coalescer, session)
+    except DatabaseError as error:
+        if error.transient:
+            raise TransactionConflict from error
+        raise
