@@ -1,0 +1,55 @@
+"""Is this resource what FHIR R4 says it is? Structure, primitive values, references, required codes, narrative.
+
+https://hl7.org/fhir/R4/validation.html. Types are compiled to checkers when first met; a resource that is in order
+costs a few dozen microseconds. Invariants and profiles are not looked at here.
+"""
+
+from __future__ import annotations
+
+from fhir_server.fhir.definitions import Definitions
+from fhir_server.fhir.outcomes import Issue
+from fhir_server.validation.compiler import Compiler
+from fhir_server.validation.findings import MAX_FINDINGS, Findings, JsonValue, refuse, shown
+
+__all__ = ["MAX_ISSUES", "Validator"]
+
+MAX_ISSUES = MAX_FINDINGS
+
+_TRUNCATED = f"The first {MAX_ISSUES} issues are listed; there are more."
+
+
+class Validator:
+    """Checks resources against the base definitions; safe to share between threads."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._compiler = Compiler(definitions, conditional_references=False)
+        self._transaction_compiler = Compiler(definitions, conditional_references=True)
+
+    def validate(
+        self, resource: JsonValue, *, type_name: str | None = None, allow_conditional_references: bool = False
+    ) -> list[Issue]:
+        """Return everything that is wrong with a decoded resource, nothing when it is in order. Never raises.
+
+        `type_name` is the type the resource has to be. Conditional references (`Patient?identifier=...`) are right in
+        transactions only, so the caller has to allow them. At most MAX_ISSUES are listed, then one that says so.
+        """
+        compiler = self._transaction_compiler if allow_conditional_references else self._compiler
+        found = compiler.any_resource(resource, {}, 0)
+        if type_name is not None and type(resource) is dict:
+            found = _other_type(resource.get("resourceType"), type_name, found)
+        return [] if found is None else _issues(found, resource)
+
+
+def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findings | None:
+    if type(name) is not str or name == expected:
+        return found
+    return refuse("structure", f"The resource is a {shown(name)}; here it has to be a {expected}.") + (found or [])
+
+
+def _issues(found: Findings, resource: JsonValue) -> list[Issue]:
+    name = resource.get("resourceType") if type(resource) is dict else None
+    root = name if type(name) is str and name.isalpha() and name.isascii() and len(name) <= 64 else ""
+    issues = [Issue(finding.code, finding.text, (root + finding.path).removeprefix(".")) for finding in found]
+    if len(issues) <= MAX_ISSUES:
+        return issues
+    return [*issues[:MAX_ISSUES], Issue("informational", _TRUNCATED, severity="information")]

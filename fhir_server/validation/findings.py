@@ -1,0 +1,92 @@
+"""What a checker finds, and how findings learn their place; nothing here runs while a resource is in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+Json = dict[str, Any]
+JsonValue = Any  # whatever decoding gives: dict, list, str, int, Decimal, bool or None
+
+MAX_FINDINGS = 100
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
+_JSON_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+
+
+class Finding:
+    """One thing wrong. `path` starts empty; every parent on the way up puts its own step in front."""
+
+    __slots__ = ("code", "path", "text")
+
+    def __init__(self, code: str, text: str, path: str = "") -> None:
+        self.code = code
+        self.text = text
+        self.path = path
+
+
+class LocalReference(Finding):
+    """A `#id` that the resource holding `contained` has still to resolve: wrong only if nobody does."""
+
+    __slots__ = ("id", "targets")
+
+    def __init__(self, target_id: str, targets: frozenset[str]) -> None:
+        super().__init__("not-found", "The reference names no contained resource: there is none with this id.")
+        self.id = target_id
+        self.targets = targets
+
+
+Findings = list[Finding]
+
+# A checker takes the value, the object the value is a member of, and the depth; None means all is well.
+Checker = Callable[[Any, Json, int], Findings | None]
+
+
+def refuse(code: str, text: str) -> Findings:
+    """Return the one finding that a checker has about its own value."""
+    return [Finding(code, text)]
+
+
+def wrong_kind(expected: str, value: JsonValue) -> Findings:
+    """Return the finding for a JSON value of another kind than the definition says."""
+    if value is None:
+        return refuse("structure", f"Expected {expected}; null stands for nothing in FHIR: leave the member out.")
+    return refuse("structure", f"Expected {expected}, found {_JSON_KINDS.get(type(value), 'a number')}.")
+
+
+def below(step: str, problems: Findings, found: Findings | None) -> Findings:
+    """Put the step in front of each problem's path and add them to what was found so far."""
+    for problem in problems:
+        problem.path = step + problem.path
+    if found is None:
+        return problems
+    found += problems
+    return found
+
+
+def is_full(found: Findings | None) -> bool:
+    """Whether looking on is pointless because more will not be reported; references still open do not count."""
+    if found is None or len(found) <= MAX_FINDINGS:
+        return False
+    return sum(type(finding) is Finding for finding in found) > MAX_FINDINGS
+
+
+def step(name: str) -> str:
+    """Return a member name as a FHIRPath step; strange names are delimited, endless ones cut."""
+    if _IDENTIFIER(name) and len(name) <= 64:
+        return "." + name
+    return ".`" + shown(name).replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+def shown(name: str) -> str:
+    """Return a name that a stranger chose in a form that is safe to print."""
+    short = name if len(name) <= 64 else name[:63] + "…"
+    return short if short.isprintable() else ascii(short)[1:-1]
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return a sentence with the nearest candidate, or nothing."""
+    near = get_close_matches(name[:64], candidates, n=1, cutoff=0.7)
+    return f" Did you mean {near[0]}?" if near else ""
