@@ -34,7 +34,7 @@ class Validator:
         transactions only, so the caller has to allow them. At most MAX_ISSUES are listed, then one that says so.
         """
         compiler = self._transaction_compiler if allow_conditional_references else self._compiler
-        found = compiler.any_resource(resource, {}, 0)
+        found = compiler.any_resource(resource, {}, 0, {})
         if type_name is not None and type(resource) is dict:
             found = _other_type(resource.get("resourceType"), type_name, found)
         return [] if found is None else _issues(found, resource)
@@ -43,7 +43,8 @@ class Validator:
 def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findings | None:
     if type(name) is not str or name == expected:
         return found
-    return refuse("structure", f"The resource is a {shown(name)}; here it has to be a {expected}.") + (found or [])
+    text = f"The resource is of type {shown(name)}; here it has to be of type {expected}."
+    return refuse("structure", text) + (found or [])
 
 
 def _issues(found: Findings, resource: JsonValue) -> list[Issue]:

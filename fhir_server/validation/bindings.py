@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.validation.findings import Checker, Findings, Json, JsonValue, did_you_mean, refuse, wrong_kind
+from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue, did_you_mean, refuse, wrong_kind
 from fhir_server.validation.primitives import pattern
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~\-]+"
-_PARAMETERS = rf"(?:[ \t]*;[ \t]*{_TOKEN}=(?:{_TOKEN}|\"[^\"]*\"))*"
+_PARAMETERS = rf'[ ]?(?:;[ ]?{_TOKEN}=(?:"[^"]*"[ ]?|[^" ;][^";]*))*(?<! )'  # values with spaces occur unquoted
 _FORMATS = {
     "http://hl7.org/fhir/ValueSet/mimetypes": (
-        rf"(?:{_TOKEN}/{_TOKEN}{_PARAMETERS}|xml|json|ttl|html)",
+        rf"{_TOKEN}/{_TOKEN}{_PARAMETERS}|xml|json|ttl|html",
         "A mime type is written type/subtype; parameters follow a semicolon.",
     ),
     "http://hl7.org/fhir/ValueSet/currencies": ("[A-Z]{3}", "A currency is three capital letters (ISO 4217)."),
@@ -33,7 +33,7 @@ def code_in(value_set: str, code_lists: dict[str, CodeList]) -> Checker | None:
         return None
     codes = frozenset().union(*code_lists[value_set].values())
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not str:
             return wrong_kind("a string", item)
         return None if item in codes else refuse("code-invalid", _not_in(item, value_set, codes))
@@ -45,8 +45,8 @@ def coding_in(value_set: str, code_lists: dict[str, CodeList], whole: Checker) -
     """Return the checker of a Coding or Quantity that is bound to the value set; `whole` checks its structure."""
     pairs = _pairs(code_lists.get(value_set))
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
-        found = whole(item, parent, depth)
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        found = whole(item, parent, depth, held)
         if found is not None or not pairs or _pair(item) in pairs or _has_only_extensions(item):
             return found
         return refuse("code-invalid", f"The system and code are not in the value set {value_set}.")
@@ -58,8 +58,8 @@ def concept_in(value_set: str, code_lists: dict[str, CodeList], whole: Checker) 
     """Return the checker of a CodeableConcept: at least one of its codings must be in the value set."""
     pairs = _pairs(code_lists.get(value_set))
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
-        found = whole(item, parent, depth)
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        found = whole(item, parent, depth, held)
         if found is not None or not pairs or _has_only_extensions(item):
             return found
         if any(_pair(coding) in pairs for coding in item.get("coding", ())):

@@ -20,7 +20,7 @@ from fhir_server.validation.elements import (
     object_of,
 )
 from fhir_server.validation.extensions import extension_of, nested_url, url
-from fhir_server.validation.findings import Checker, Findings, Json, JsonValue
+from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue
 from fhir_server.validation.narrative import narrative
 from fhir_server.validation.references import ReferenceRules, canonical
 from fhir_server.validation.resources import contained_of, container_of, resource_of
@@ -39,28 +39,28 @@ class Compiler:
         self._references = ReferenceRules(definitions.resource_types, conditional=conditional_references)
         self._primitives = primitives.checkers() | {"xhtml": narrative, "canonical": canonical}
         self._objects: dict[Any, Checker] = {}
-        self._contained: dict[str, Checker] = {}
+        self._inner: dict[str, Checker] = {}
         self._published: dict[str, Checker] = {}
         self._lock = RLock()
         self.any_resource = resource_of(self.resource, definitions.resource_types)
-        self._any_contained = resource_of(self._open_resource, definitions.resource_types)
+        self._any_contained = resource_of(self._inner_resource, definitions.resource_types)
 
     def resource(self, name: str) -> Checker | None:
         """Return the checker of a resource type that stands on its own, or None when there is no such type."""
         checker = self._published.get(name)
         if checker is None:
-            open_checker = self._open_resource(name)
-            if open_checker is None:
+            inner = self._inner_resource(name)
+            if inner is None:
                 return None
-            checker = self._published[name] = container_of(open_checker)
+            checker = self._published[name] = container_of(inner)
         return checker
 
-    def _open_resource(self, name: str) -> Checker | None:
-        """Return the checker that leaves local references to the holder of `contained`."""
-        checker = self._contained.get(name)
+    def _inner_resource(self, name: str) -> Checker | None:
+        """Return the checker of a resource type that is contained: `#id` means what it means for its holder."""
+        checker = self._inner.get(name)
         if checker is None and name in self._definitions.resource_types:
             with self._lock:
-                checker = self._contained[name] = self._object(name)
+                checker = self._inner[name] = self._object(name)
         return checker
 
     def _object(self, name: str) -> Checker:
@@ -148,6 +148,6 @@ def _is_attribute(shape: Shape, element: Element, ref: TypeRef, *, is_resource: 
     return ref.code == "xhtml" or (shape.title, element.name) == ("Extension", "url")
 
 
-def _accept(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def _accept(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept `resourceType`: its value has chosen the checker that came here."""
     return None

@@ -12,6 +12,7 @@ from fhir_server.fhir.json import MAX_DEPTH
 from fhir_server.validation.findings import (
     Checker,
     Findings,
+    Held,
     Json,
     JsonValue,
     below,
@@ -53,7 +54,7 @@ def object_of(shape: Shape) -> Checker:
     member_of = shape.members.get
     required, choices, required_choices = shape.required, shape.choices, shape.required_choices
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not dict:
             return wrong_kind("an object", item)
         if depth >= MAX_DEPTH or not item:
@@ -62,7 +63,7 @@ def object_of(shape: Shape) -> Checker:
         found: Findings | None = None
         for name, value in item.items():
             member = member_of(name)
-            problems = _unknown(shape, name) if member is None else member(value, item, depth)
+            problems = _unknown(shape, name) if member is None else member(value, item, depth, held)
             if problems is not None:
                 found = below(shape.step(name), problems, found)
                 if is_full(found):
@@ -82,7 +83,7 @@ def object_of(shape: Shape) -> Checker:
 def array_of(one: Checker) -> Checker:
     """Return the checker of an array of objects."""
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not list:
             return wrong_kind("an array", item)
         if depth >= MAX_DEPTH or not item:
@@ -90,7 +91,7 @@ def array_of(one: Checker) -> Checker:
         depth += 1
         found: Findings | None = None
         for index, value in enumerate(item):
-            problems = one(value, parent, depth)
+            problems = one(value, parent, depth, held)
             if problems is not None:
                 found = below(f"[{index}]", problems, found)
                 if is_full(found):
@@ -108,14 +109,14 @@ def array_of_primitives(name: str, one: Checker) -> Checker:
         extensions = parent.get(sibling)
         return type(extensions) is list and index < len(extensions) and extensions[index] is not None
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not list:
             return wrong_kind("an array", item)
         if depth >= MAX_DEPTH or not item:
             return refuse("structure", _TOO_DEEP if item else _EMPTY_ARRAY)
         found: Findings | None = None
         for index, value in enumerate(item):
-            problems = one(value, parent, depth)
+            problems = one(value, parent, depth, held)
             if problems is not None and not (value is None and has_extension(parent, index)):
                 found = below(f"[{index}]", problems, found)
                 if is_full(found):
@@ -128,7 +129,7 @@ def array_of_primitives(name: str, one: Checker) -> Checker:
 def extensions_of_array(name: str, one: Checker) -> Checker:
     """Return the checker of `_name` next to an array of primitives: as long as it is, null where nothing is said."""
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not list:
             return wrong_kind("an array", item)
         if depth >= MAX_DEPTH or not item:
@@ -142,7 +143,7 @@ def extensions_of_array(name: str, one: Checker) -> Checker:
             if value is None:
                 problems = None if name in parent else refuse("structure", "Neither a value nor an extension is here.")
             else:
-                problems = one(value, parent, depth + 1)
+                problems = one(value, parent, depth + 1, held)
             if problems is not None:
                 found = below(f"[{index}]", problems, found)
                 if is_full(found):
@@ -156,8 +157,8 @@ def choice_of(name: str, group: frozenset[str], one: Checker) -> Checker:
     """Return the checker of one member of a choice: no member of another type may stand beside it."""
     own = frozenset({name, "_" + name})
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
-        found = one(item, parent, depth)
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        found = one(item, parent, depth, held)
         given = group.intersection(parent)
         if len(given) == 1 or given <= own:
             return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fhir_server.validation.elements import Shape, object_of
-from fhir_server.validation.findings import Checker, Findings, Json, JsonValue, refuse
+from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue, refuse
 from fhir_server.validation.primitives import uri
 
 _is_absolute = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:[^\s\x00-\x1f\x7f\ud800-\udfff]+").fullmatch
@@ -15,8 +15,8 @@ def extension_of(shape: Shape) -> Checker:
     """Return the checker of an Extension of this shape."""
     check_object = object_of(shape)
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
-        found = check_object(item, parent, depth)
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        found = check_object(item, parent, depth, held)
         if found is not None and (type(item) is not dict or not item):
             return found
         has_value = not shape.choices["value"].isdisjoint(item)
@@ -29,13 +29,13 @@ def extension_of(shape: Shape) -> Checker:
     return check
 
 
-def url(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def url(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept the absolute URL that says what the extension means."""
     if type(item) is str and _is_absolute(item):
         return None
-    return uri(item, parent, depth) or refuse("value", "The url of an extension is absolute.")
+    return uri(item, parent, depth, held) or refuse("value", "The url of an extension is absolute.")
 
 
-def nested_url(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def nested_url(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept the name of a part of a complex extension, or an absolute URL."""
-    return uri(item, parent, depth)
+    return uri(item, parent, depth, held)

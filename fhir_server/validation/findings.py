@@ -27,21 +27,14 @@ class Finding:
         self.path = path
 
 
-class LocalReference(Finding):
-    """A `#id` that the resource holding `contained` has still to resolve: wrong only if nobody does."""
-
-    __slots__ = ("id", "targets")
-
-    def __init__(self, target_id: str, targets: frozenset[str]) -> None:
-        super().__init__("not-found", "The reference names no contained resource: there is none with this id.")
-        self.id = target_id
-        self.targets = targets
-
-
 Findings = list[Finding]
 
-# A checker takes the value, the object the value is a member of, and the depth; None means all is well.
-Checker = Callable[[Any, Json, int], Findings | None]
+# What `#id` may lead to: {id: resourceType} of the contained resources; the resource that holds them is "".
+Held = dict[str, str]
+
+# A checker takes the value, the object the value is a member of, how deep that is, and what `#id` may lead to.
+# None means that all is well.
+Checker = Callable[[JsonValue, Json, int, Held], Findings | None]
 
 
 def refuse(code: str, text: str) -> Findings:
@@ -66,11 +59,9 @@ def below(step: str, problems: Findings, found: Findings | None) -> Findings:
     return found
 
 
-def is_full(found: Findings | None) -> bool:
-    """Whether looking on is pointless because more will not be reported; references still open do not count."""
-    if found is None or len(found) <= MAX_FINDINGS:
-        return False
-    return sum(type(finding) is Finding for finding in found) > MAX_FINDINGS
+def is_full(found: Findings) -> bool:
+    """Whether looking on is pointless because more will not be reported."""
+    return len(found) > MAX_FINDINGS
 
 
 def step(name: str) -> str:

@@ -11,7 +11,7 @@ import re
 from importlib.resources import files
 from xml.parsers import expat
 
-from fhir_server.validation.findings import Findings, Json, JsonValue, refuse, shown, wrong_kind
+from fhir_server.validation.findings import Findings, Held, Json, JsonValue, refuse, shown, wrong_kind
 
 _XHTML = "http://www.w3.org/1999/xhtml"
 _ALLOWED = {
@@ -31,7 +31,7 @@ class _Refused(Exception):
     """The narrative is not acceptable; the message says why."""
 
 
-def narrative(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def narrative(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept one XHTML div with content, of the elements and attributes that a narrative may use."""
     if type(item) is not str:
         return wrong_kind("a string with an XHTML div", item)
@@ -40,7 +40,7 @@ def narrative(item: JsonValue, parent: Json, depth: int) -> Findings | None:
         reader.read(item)
     except _Refused as refusal:
         return refuse("invalid", f"{refusal}.")
-    except (expat.ExpatError, UnicodeEncodeError, ValueError):
+    except (expat.ExpatError, ValueError):
         return refuse("invalid", "The narrative is not well-formed XHTML (HTML entities such as &nbsp; do not count).")
     if reader.is_empty:
         return refuse("invalid", "The narrative has neither text nor an image.")

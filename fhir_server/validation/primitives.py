@@ -12,7 +12,7 @@ from calendar import isleap
 from collections.abc import Callable
 from decimal import Decimal
 
-from fhir_server.validation.findings import Checker, Findings, Json, JsonValue, refuse, wrong_kind
+from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue, refuse, wrong_kind
 
 MAX_STRING = 1024 * 1024
 MAX_INTEGER = 2**31 - 1
@@ -71,7 +71,7 @@ def pattern(regex: str, text: str) -> Checker:
     """Return a checker for strings that match the whole regex; `text` tells the way out."""
     matches = re.compile(regex).fullmatch
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is str:
             return None if matches(item) else refuse("value", text)
         return wrong_kind("a string", item)
@@ -79,12 +79,12 @@ def pattern(regex: str, text: str) -> Checker:
     return check
 
 
-def boolean(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def boolean(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept true and false."""
     return None if type(item) is bool else wrong_kind("true or false", item)
 
 
-def decimal(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def decimal(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept a JSON number; one too long or too large to compute with is refused, because somebody would compute."""
     if type(item) is Decimal:
         if item.is_finite() and -MAX_EXPONENT < item.adjusted() < MAX_EXPONENT:
@@ -97,7 +97,7 @@ def decimal(item: JsonValue, parent: Json, depth: int) -> Findings | None:
     return refuse("value", "The number is outside of what can be stored.")
 
 
-def string(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def string(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept text that says something, up to a million characters."""
     if type(item) is str and item.isprintable() and not item.isspace() and 0 < len(item) <= MAX_STRING:
         return None
@@ -112,21 +112,21 @@ def string(item: JsonValue, parent: Json, depth: int) -> Findings | None:
     return None
 
 
-def uri(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def uri(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept anything without whitespace: what a URI means is its scheme's business."""
     if type(item) is str:
         return None if _is_uri(item) else refuse("value", "A URI is not empty and has no whitespace.")
     return wrong_kind("a string", item)
 
 
-def element_id(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def element_id(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept an element's id: any string without whitespace."""
     if type(item) is str:
         return None if _is_uri(item) else refuse("value", "The id of an element is not empty and has no whitespace.")
     return wrong_kind("a string", item)
 
 
-def base64(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def base64(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept base64 with its padding; whitespace may break the lines."""
     if type(item) is not str:
         return wrong_kind("a string", item)
@@ -140,7 +140,7 @@ def base64(item: JsonValue, parent: Json, depth: int) -> Findings | None:
 
 
 def _integer(lowest: int) -> Checker:
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is int:
             if lowest <= item <= MAX_INTEGER:
                 return None
@@ -155,7 +155,7 @@ def _integer(lowest: int) -> Checker:
 def _date(name: str, regex: str) -> Checker:
     matches: Callable[[str], object] = re.compile(regex).fullmatch
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not str:
             return wrong_kind("a string", item)
         if matches(item) and (item[5:10] != "02-29" or isleap(int(item[:4]))):

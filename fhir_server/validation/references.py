@@ -10,9 +10,9 @@ import re
 from fhir_server.validation.findings import (
     Checker,
     Findings,
+    Held,
     Json,
     JsonValue,
-    LocalReference,
     did_you_mean,
     refuse,
     wrong_kind,
@@ -51,22 +51,22 @@ class ReferenceRules:
     def literal(self, allowed: frozenset[str]) -> Checker:
         """Return the checker of `Reference.reference` where it may point to these types."""
 
-        def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+        def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
             if type(item) is not str:
                 return wrong_kind("a string", item)
             kind, _, rest = item.partition("/")
             if kind in allowed and _is_rest(rest):
                 return None
-            return self._explain(item, kind, rest, allowed)
+            return self._explain(item, allowed, held)
 
         return check
 
     def type_name(self, allowed: frozenset[str]) -> Checker:
         """Return the checker of `Reference.type`, which must agree with what `reference` says."""
 
-        def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+        def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
             if type(item) is not str or item not in self._types:
-                return uri(item, parent, depth)
+                return uri(item, parent, depth, held)
             literal = parent.get("reference")
             named = literal.partition("/")[0] if type(literal) is str else ""
             if named in self._types and named != item:
@@ -75,44 +75,42 @@ class ReferenceRules:
 
         return check
 
-    def _explain(self, item: str, kind: str, rest: str, allowed: frozenset[str]) -> Findings | None:
+    def _explain(self, item: str, allowed: frozenset[str], held: Held) -> Findings | None:
+        """Look at everything that is not a plain Type/id of an allowed type."""
         if _is_urn(item):
             return None
         if item.startswith("#"):
-            return [LocalReference(item[1:], allowed)] if item == "#" or _is_rest(item[1:]) else refuse("value", _FORMS)
+            kind = held.get(item[1:])
+            return self._refuse_type(kind, allowed) if kind in self._types else _local(item, held)
         if match := _is_url(item):
             end = _ends_in_type(match["path"])
             return self._refuse_type(end["type"], allowed) if end and end["type"] in self._types else None
         if match := _is_condition(item):
-            return self._explain_condition(match["type"], allowed)
-        if not _is_rest(rest):
-            return refuse("value", _FORMS)
-        if kind not in self._types:
-            return refuse("value", f"The reference names an unknown resource type.{did_you_mean(kind, self._types)}")
-        return self._refuse_type(kind, allowed)
-
-    def _explain_condition(self, kind: str, allowed: frozenset[str]) -> Findings | None:
-        if not self._conditional:
-            return refuse("value", "Conditional references are resolved in transactions only; refer to Type/id.")
-        if kind not in self._types:
-            return refuse("value", f"The reference names an unknown resource type.{did_you_mean(kind, self._types)}")
-        return self._refuse_type(kind, allowed)
+            if not self._conditional:
+                return refuse("value", "Conditional references are resolved in transactions only; refer to Type/id.")
+            return self._refuse_type(match["type"], allowed)
+        kind, _, rest = item.partition("/")
+        return self._refuse_type(kind, allowed) if _is_rest(rest) else refuse("value", _FORMS)
 
     def _refuse_type(self, kind: str, allowed: frozenset[str]) -> Findings | None:
-        return None if kind in allowed else refuse("value", f"{wrong_type(kind, allowed)}.")
+        if kind in allowed:
+            return None
+        if kind not in self._types:
+            return refuse("value", f"The reference names an unknown resource type.{did_you_mean(kind, self._types)}")
+        return refuse("value", f"A reference to {kind} is not allowed here; allowed: {', '.join(sorted(allowed))}.")
 
 
-def wrong_type(kind: str, allowed: frozenset[str]) -> str:
-    """Return the words for a reference to a type that may not stand here."""
-    return f"A reference to {kind} is not allowed here; allowed: {', '.join(sorted(allowed))}"
-
-
-def canonical(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+def canonical(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept an absolute URI with an optional `|version`, or the `#id` of a contained resource."""
     if type(item) is not str:
         return wrong_kind("a string", item)
     if _is_canonical(item):
         return None
-    if item.startswith("#") and _is_rest(item[1:]):
-        return [LocalReference(item[1:], frozenset())]
+    if item.startswith("#"):
+        return _local(item, held)
     return refuse("value", "A canonical is an absolute URI, with |version if one is meant, or #id.")
+
+
+def _local(item: str, held: Held) -> Findings | None:
+    """Check that `#id` leads to a contained resource, `#` to the resource that contains."""
+    return None if item[1:] in held else refuse("not-found", "There is no contained resource with this id.")

@@ -10,11 +10,10 @@ from typing import Any
 
 from fhir_server.validation.findings import (
     Checker,
-    Finding,
     Findings,
+    Held,
     Json,
     JsonValue,
-    LocalReference,
     below,
     did_you_mean,
     is_full,
@@ -22,28 +21,28 @@ from fhir_server.validation.findings import (
     shown,
     wrong_kind,
 )
-from fhir_server.validation.references import wrong_type
 
 _NOT_IN_CONTAINED_META = ("versionId", "lastUpdated", "security")
+_NOTHING: Held = {}
 
 
 def resource_of(checker_of: Callable[[str], Checker | None], known: frozenset[str]) -> Checker:
     """Return the checker of any resource, by its resourceType."""
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not dict:
             return wrong_kind("a resource", item)
         name = item.get("resourceType")
         checker = checker_of(name) if type(name) is str else None
-        return _no_type(item, known) if checker is None else checker(item, parent, depth)
+        return _no_type(item, known) if checker is None else checker(item, parent, depth, held)
 
     return check
 
 
 def contained_of(one: Checker) -> Checker:
-    """Return the checker of `contained`; `one` checks a resource and leaves its local references open."""
+    """Return the checker of `contained`; `one` checks a resource that holds nothing itself."""
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not list:
             return wrong_kind("an array", item)
         if not item:
@@ -51,10 +50,10 @@ def contained_of(one: Checker) -> Checker:
         found: Findings | None = None
         ids: set[Any] = set()
         for index, value in enumerate(item):
-            for problems in (one(value, parent, depth + 1), _contained_rules(value, ids)):
+            for problems in (one(value, parent, depth + 1, held), _contained_rules(value, ids)):
                 if problems is not None:
                     found = below(f"[{index}]", problems, found)
-            if is_full(found):
+            if found is not None and is_full(found):
                 break
         return found
 
@@ -62,42 +61,20 @@ def contained_of(one: Checker) -> Checker:
 
 
 def container_of(one: Checker) -> Checker:
-    """Return the checker of a resource that stands on its own: its local references must end in `contained`."""
+    """Return the checker of a resource that stands on its own: `#id` leads to the resources it contains."""
 
-    def check(item: JsonValue, parent: Json, depth: int) -> Findings | None:
-        found = one(item, parent, depth)
-        return found if found is None else _resolve(found, item)
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        return one(item, parent, depth, _held(item) if "contained" in item else _NOTHING)
 
     return check
 
 
-def _resolve(found: Findings, resource: Json) -> Findings | None:
-    held = _held(resource)
-    rest: Findings = []
-    for finding in found:
-        if isinstance(finding, LocalReference):
-            rest += _unresolved(finding, held)
-        else:
-            rest.append(finding)
-    return rest or None
-
-
-def _held(resource: Json) -> dict[Any, Any]:
-    """Return {id: type} of the contained resources, whatever state they are in."""
-    contained = resource.get("contained") if type(resource) is dict else None
+def _held(resource: Json) -> Held:
+    """Return {id: type} of the contained resources, whatever state they are in: each is checked in its own place."""
+    contained = resource["contained"]
     rows = [row for row in contained if type(row) is dict] if type(contained) is list else []
-    return {row["id"]: row.get("resourceType") for row in rows if type(row.get("id")) is str}
-
-
-def _unresolved(reference: LocalReference, held: dict[Any, Any]) -> Findings:
-    if not reference.id and reference.path.startswith(".contained["):
-        return []  # "#" alone leads from a contained resource to the one that holds it
-    if reference.id not in held:
-        return [Finding(reference.code, reference.text, reference.path)]
-    kind = held[reference.id]
-    if reference.targets and type(kind) is str and kind not in reference.targets:
-        return [Finding("value", f"{wrong_type(shown(kind), reference.targets)}.", reference.path)]
-    return []
+    held = {row["id"]: str(row.get("resourceType")) for row in rows if type(row.get("id")) is str}
+    return held | {"": resource["resourceType"]}
 
 
 def _contained_rules(value: JsonValue, ids: set[Any]) -> Findings | None:
