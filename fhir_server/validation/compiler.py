@@ -136,9 +136,7 @@ class Compiler:
             return code_in(value_set, lists) or one
         if code == "CodeableConcept":
             return concept_in(value_set, lists, one)
-        if code in ("Coding", "Quantity"):
-            return coding_in(value_set, lists, one)
-        return one
+        return coding_in(value_set, lists, one) if code in ("Coding", "Quantity") else one
 
 
 def _is_attribute(shape: Shape, element: Element, ref: TypeRef, *, is_resource: bool) -> bool:

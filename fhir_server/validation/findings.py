@@ -73,7 +73,7 @@ def step(name: str) -> str:
 
 def shown(name: str) -> str:
     """Return a name that a stranger chose in a form that is safe to print."""
-    short = name if len(name) <= 64 else name[:63] + "…"
+    short = name if len(name) <= 64 else name[:61] + "..."
     return short if short.isprintable() else ascii(short)[1:-1]
 
 
