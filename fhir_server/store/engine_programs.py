@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ class Program:
 
     def version(self) -> str:
         """Return what the program says of its version, or '' if it does not say."""
+        if self.name == "secantusd-py":  # it has no --version
+            try:
+                return f"secantusdb {metadata.version('secantusdb')}"
+            except metadata.PackageNotFoundError:
+                return ""
         try:
             done = subprocess.run([self.path, "--version"], capture_output=True, text=True, timeout=30, check=False)
         except (OSError, subprocess.TimeoutExpired):

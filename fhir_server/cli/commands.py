@@ -1,0 +1,23 @@
+"""The table of commands. A new one is a file of its own and a line here. docs/guide/run-it.md"""
+
+from __future__ import annotations
+
+import typer
+
+from fhir_server.cli.demo import demo
+from fhir_server.cli.doctor import doctor
+from fhir_server.cli.serve import serve
+from fhir_server.cli.version import version
+
+app = typer.Typer(
+    name="fhir-server",
+    help="A FHIR R4 server on MongoDB.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,  # they may hold health data
+)
+
+app.command()(serve)
+app.command()(demo)
+app.command()(doctor)
+app.command()(version)
