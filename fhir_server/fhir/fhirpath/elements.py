@@ -37,7 +37,9 @@ def _pairs(element: Element) -> Rows:
 
 
 def is_primitive(type_name: str) -> bool:
-    """Whether values of the FHIR type are plain JSON values rather than objects."""
+    """Whether values of the type are plain JSON values rather than objects."""
+    if type_name == STRING:
+        return True
     definition = r4().types.get(type_name)
     return definition is not None and definition.kind == "primitive"
 

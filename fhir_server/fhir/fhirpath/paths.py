@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.ast import Binary, Call, Expression, Identifier, Literal, TypeOperation
 from fhir_server.fhir.fhirpath.elements import Rows, children, is_primitive, primitives, rows
 from fhir_server.fhir.fhirpath.equality import identity
@@ -175,7 +176,10 @@ def _says(criteria: Binary, own: str) -> Condition | None:
     name, literal = criteria.left, criteria.right
     if not isinstance(name, Identifier) or not isinstance(literal, Literal) or literal.node is None:
         return None
-    pairs = rows(own).get(name.name, ())
+    element = r4().types[own].element(name.name)
+    if element is None or element.repeats:
+        return None
+    pairs = rows(own)[name.name]
     if len(pairs) != 1 or system_types().get(pairs[0][1]) != STRING or literal.node.type != STRING:
         return None
     key, expected = name.name, literal.node.value

@@ -16,6 +16,7 @@ from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, boolean, integer,
 from fhir_server.fhir.fhirpath.singletons import text, whole
 
 _CHARACTERS_PER_STEP = 64
+_JSON_ESCAPE = re.compile(r'(?:\\u[0-9A-Fa-f]{4})+|\\["\\/bfnrt]')
 
 
 def _strings(frame: Frame, *collections: Collection) -> list[str] | None:
@@ -193,5 +194,5 @@ _ESCAPERS: dict[str, Callable[[str], str]] = {
 }
 _UNESCAPERS: dict[str, Callable[[str], str]] = {
     "html": html.unescape,
-    "json": lambda value: str(json.loads(f'"{value}"', strict=False)),
+    "json": lambda value: _JSON_ESCAPE.sub(lambda match: str(json.loads(f'"{match.group()}"')), value),
 }

@@ -67,7 +67,7 @@ def exclude(frame: Frame, focus: Collection, other: Collection) -> Collection:
 
 
 def sort(frame: Frame, focus: Collection, *keys: tuple[Run, int]) -> Collection:
-    """Sort by each key in turn; a key's sign is -1 for descending. Items without a key come first.
+    """Sort by each key in turn; a key's sign is -1 for descending. Items without a key come first either way.
 
     https://hl7.org/fhirpath/#sort, newer than N1.
     """
@@ -89,7 +89,7 @@ def _compare_keys(left: list[Collection], right: list[Collection], signs: list[i
         if one is None or other is None:
             result = (one is not None) - (other is not None)
         else:
-            result = order(one, other) or 0
+            result = sign * (order(one, other) or 0)
         if result:
-            return result * sign
+            return result
     return 0
