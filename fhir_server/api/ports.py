@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fhir_server.api.criteria import Criterion, HistoryOf, Order, Position
@@ -97,6 +97,52 @@ class Store(Protocol):
 
     async def tenant(self, name: str) -> Tenant | None:
         """Return a tenant by its name."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A long task as it is kept: what to do, how far it is, how it ended. Times in milliseconds since the epoch.
+
+    `state` is queued, running, done, failed or cancelled.
+    """
+
+    id: str
+    kind: str
+    base_url: str
+    input: Json
+    state: str = "queued"
+    checkpoint: Json = field(default_factory=dict)
+    message: str = ""
+    result: Json = field(default_factory=dict)
+    attempts: int = 0
+
+
+class Jobs(Protocol):
+    """The durable queue of a tenant's jobs: a job is held by a lease, and taken up by another when that runs out."""
+
+    async def add(self, tenant: Tenant, job: JobRecord, now: int) -> None:
+        """Keep a new job."""
+        ...
+
+    async def get(self, tenant: Tenant, job_id: str) -> JobRecord | None:
+        """Return a job."""
+        ...
+
+    async def claim(self, tenant: Tenant, owner: str, now: int) -> JobRecord | None:
+        """Take the oldest job that nobody holds, or whose holder has gone silent."""
+        ...
+
+    async def save(self, tenant: Tenant, job_id: str, owner: str, checkpoint: Json, message: str, now: int) -> bool:
+        """Keep how far the job is and renew the lease; False when it was cancelled or is held by another."""
+        ...
+
+    async def finish(self, tenant: Tenant, job_id: str, owner: str, state: str, result: Json, now: int) -> None:
+        """Write how the job ended."""
+        ...
+
+    async def cancel(self, tenant: Tenant, job_id: str, now: int) -> bool:
+        """Stop a job that has not ended; False when it has."""
         ...
 
 

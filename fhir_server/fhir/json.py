@@ -72,10 +72,10 @@ def _is_deep(raw: bytes, value: Any) -> bool:
     for _ in range(MAX_DEPTH):
         if not brackets:
             return False
-        peeled = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        peeled = brackets.replace(b"{}", b".").replace(b"[]", b".")
         if len(peeled) == len(brackets):
             return _is_deep_value(value)
-        brackets = peeled
+        brackets = peeled.replace(b".", b"")
     return bool(brackets) and _is_deep_value(value)
 
 

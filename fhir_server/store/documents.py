@@ -31,6 +31,8 @@ PROJECTION: Json = {"v": 1, "u": 1, "m": 1, "raw": 1, "d": 1, "x": 1}
 REPLACEABLE: Json = {**PROJECTION, "t": 1}
 HISTORY_PROJECTION: Json = {**PROJECTION, "r": 1}
 
+JOBS = "jobs"
+
 RESERVATION_SECONDS = 120
 
 INDEXES: dict[str, list[Json]] = {
@@ -46,6 +48,7 @@ INDEXES: dict[str, list[Json]] = {
         {"name": "updated", "key": {"u": -1, "r": 1}},
     ],
     RESERVATIONS: [{"name": "expiry", "key": {"at": 1}, "expireAfterSeconds": RESERVATION_SECONDS}],
+    JOBS: [{"name": "open", "key": {"state": 1, "lease": 1}}],
 }
 
 

@@ -1,0 +1,154 @@
+"""The composition root: the one place that names concrete parts and puts the server together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+
+from fhir_server import __version__
+from fhir_server.api.operation import JobProgress
+from fhir_server.api.ports import JobRecord
+from fhir_server.api.tenant import Scope, Tenant
+from fhir_server.fhir.definitions import r4
+from fhir_server.http.errors import status_line
+from fhir_server.http.fhir import DEFAULT_TENANT, Edge, FhirApp
+from fhir_server.http.health import health_router
+from fhir_server.http.logs import configure_logging, request_log
+from fhir_server.http.metrics import Metrics
+from fhir_server.interactions.dispatch import Dispatcher
+from fhir_server.interactions.request import Request
+from fhir_server.interactions.services import Call, Limits, Services
+from fhir_server.kernel.jobs import JobRunner
+from fhir_server.kernel.registry import Registry, build, discover
+from fhir_server.search.indexing import Indexer
+from fhir_server.search.paging import CursorSigner
+from fhir_server.search.parameters import Parameters
+from fhir_server.search.planning import Planner
+from fhir_server.search.query import QueryParser
+from fhir_server.settings import Settings
+from fhir_server.store.jobs import MongoJobs
+from fhir_server.store.mongo import MongoStore, connect
+from fhir_server.validation import Validator
+
+AsgiScope = MutableMapping[str, Any]
+Asgi = Callable[[AsgiScope, Any, Any], Awaitable[None]]
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> int:
+        """Return milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+
+class RandomIds:
+    """Random UUIDs: nobody can guess one and no two workers make the same."""
+
+    def new_id(self) -> str:
+        """Return a fresh id."""
+        return str(uuid4())
+
+
+class App:
+    """The server as an ASGI application: `/fhir` goes straight to the FHIR API, all else through FastAPI."""
+
+    def __init__(self, settings: Settings, registry: Registry | None = None) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._metrics = Metrics(settings.metrics_dir)
+        self._fhir: FhirApp | None = None
+        self.services: Services | None = None
+        self._store: MongoStore | None = None
+        self._outer = FastAPI(title="fhir-server", version=__version__, lifespan=self._lifespan)
+        self._outer.include_router(health_router({"database": self._ping}, self._metrics))
+
+    async def __call__(self, scope: AsgiScope, receive: Any, send: Any) -> None:
+        """Serve one connection."""
+        if scope["type"] == "http" and self._fhir is not None and _is_fhir(scope["path"]):
+            await self._fhir(scope, receive, send)
+        else:
+            await self._outer(scope, receive, send)
+
+    async def start(self) -> None:
+        """Connect, make what is missing of the default tenant, and be ready to serve."""
+        settings = self._settings
+        driver = await connect(settings.mongodb_url, settings.mongodb_driver)
+        store = self._store = MongoStore(driver, settings.database_prefix)
+        tenant = await store.create_tenant(DEFAULT_TENANT, os.urandom(32))
+        signing_key = settings.cursor_key.encode() or await store.secret("cursors", os.urandom(32))
+        self.services = compose(settings, store, MongoJobs(driver), signing_key, self._registry)
+        self._dispatcher = Dispatcher(status_line)
+        edge = Edge(settings.base_url, settings.max_body_bytes, settings.cors_origins, settings.gzip_level)
+        self._fhir = FhirApp(self.services, self._dispatcher, edge, self._metrics, request_log(settings))
+        runner = JobRunner(
+            self.services.jobs, lambda: [tenant], self._run_job, self.services.clock, f"{os.getpid()}-{uuid4()}"
+        )
+        self._jobs = asyncio.create_task(runner.run_forever())
+
+    async def stop(self) -> None:
+        """Leave jobs to others and drop the connections."""
+        self._jobs.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._jobs
+        self._fhir = None
+        if self._store is not None:
+            await self._store.close()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.start()
+        yield
+        await self.stop()
+
+    async def _ping(self) -> None:
+        if self._store is None:
+            raise RuntimeError("not started")
+        await self._store.ping()
+
+    async def _run_job(self, tenant: Tenant, record: JobRecord, progress: JobProgress) -> dict[str, Any]:
+        assert self.services is not None, "jobs run only between start and stop"
+        scope = Scope(tenant)
+        records = self.services.store.records(scope)
+        call = Call(self.services, scope, record.base_url, Request("POST", ()), records)
+        return await self._dispatcher.host.run(call, record, progress)
+
+
+def compose(
+    settings: Settings, store: MongoStore, jobs: MongoJobs, signing_key: bytes, registry: Registry | None = None
+) -> Services:
+    """Put the parts together. Raises BadPlugin with all that is wrong with the installed plugins."""
+    definitions = r4()
+    parameters = Parameters(definitions)
+    indexer = Indexer(definitions, parameters, settings.base_url)
+    return Services(
+        store=store,
+        jobs=jobs,
+        definitions=definitions,
+        parameters=parameters,
+        indexer=indexer,
+        validator=Validator(definitions),
+        registry=registry or build(discover(), definitions.resource_types),
+        planner=Planner(indexer, QueryParser(parameters, definitions.resource_types)),
+        cursors=CursorSigner(signing_key),
+        clock=SystemClock(),
+        ids=RandomIds(),
+        limits=Limits(settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir),
+    )
+
+
+def create_app(settings: Settings) -> App:
+    """Return the ASGI application of these settings; it connects when its lifespan starts."""
+    configure_logging(settings)
+    return App(settings)
+
+
+def _is_fhir(path: str) -> bool:
+    return path.startswith("/t/") or path == "/fhir" or path.startswith("/fhir/")

@@ -1,0 +1,157 @@
+"""An HTTP request read into what interactions understand. https://hl7.org/fhir/R4/http.html"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from fhir_server.api.errors import InvalidRequest, Malformed, NotAcceptable, TooLarge, UnsupportedFormat
+from fhir_server.fhir.json import JsonError, decode
+from fhir_server.interactions.patch import ACCEPTED
+from fhir_server.interactions.request import Conditions, Request
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Headers = dict[bytes, bytes]
+
+FORM = "application/x-www-form-urlencoded"
+JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
+JSON_FORMATS = (*JSON_TYPES, "json")
+_ACCEPTABLE = ("application/fhir+json", "application/json", "text/json", "application/*", "*/*", "text/*")
+_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+_CHARSETS = ("utf-8", "utf8", "us-ascii")
+
+
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
+    """Return the whole body, decompressed. Raises TooLarge past `limit` bytes, Malformed when it breaks off."""
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > limit:
+        raise TooLarge(f"The body has more than {limit} bytes. Send less at once, or use $import.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("The body broke off before its end.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"The body has more than {limit} bytes. Send less at once, or use $import.")
+        chunks.append(chunk)
+        if not message.get("more_body"):
+            break
+    raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    encoding = headers.get(b"content-encoding", b"").strip().lower()
+    return _inflated(raw, encoding, limit) if encoding not in (b"", b"identity") else raw
+
+
+def _inflated(raw: bytes, encoding: bytes, limit: int) -> bytes:
+    if encoding != b"gzip":
+        raise UnsupportedFormat("Content-Encoding must be gzip or absent.")
+    inflater = zlib.decompressobj(31)
+    try:
+        whole = inflater.decompress(raw, limit + 1)
+    except zlib.error:
+        raise Malformed("The body is not gzip as Content-Encoding says.") from None
+    if len(whole) > limit:
+        raise TooLarge(f"The body has more than {limit} bytes when inflated. Send less at once, or use $import.")
+    if not inflater.eof:
+        raise Malformed("The gzip body broke off before its end.")
+    return whole
+
+
+def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request:
+    """Return the request of an ASGI scope; `path` is the part after the base URL.
+
+    Raises Malformed, UnsupportedFormat or NotAcceptable for what cannot be read or answered.
+    """
+    method: str = scope["method"]
+    query_string: bytes = scope["query_string"]
+    query = (
+        parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=2000) if query_string else []
+    )
+    segments = (
+        tuple(map(unquote, filter(None, path.split("/")))) if "%" in path else tuple(filter(None, path.split("/")))
+    )
+    _acceptable(headers, query)
+    body, content = None, ""
+    if method in _METHODS_WITH_BODY:
+        content, charset = _content_type(headers)
+        if content == FORM:
+            query = [*query, *_form(raw)]
+        elif raw:
+            if charset not in _CHARSETS:
+                raise UnsupportedFormat("The body must be UTF-8.")
+            body = _decoded(raw, content, method)
+        elif method != "POST":
+            raise Malformed(f"{method} needs a body.")
+    prefer = headers.get(b"prefer", b"")
+    return Request(
+        method, segments, query, body, content, _conditions(headers), b"handling=strict" in prefer,
+        b"respond-async" in prefer,
+    )  # fmt: skip
+
+
+def _form(raw: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=2000)
+    except ValueError:
+        raise Malformed("The form is not URL-encoded UTF-8.") from None
+
+
+def _decoded(raw: bytes, content: str, method: str) -> Any:
+    if content not in (ACCEPTED if method == "PATCH" else JSON_TYPES):
+        known = ACCEPTED if method == "PATCH" else JSON_TYPES[:2]
+        raise UnsupportedFormat(f"Content-Type must be {' or '.join(known)}.")
+    try:
+        return decode(raw)
+    except JsonError as error:
+        raise Malformed(f"The body is not acceptable JSON: {error}.") from None
+
+
+def _content_type(headers: Headers) -> tuple[str, str]:
+    text = headers.get(b"content-type", b"application/fhir+json").decode("latin-1").lower()
+    kind, _, rest = text.partition(";")
+    charset = "utf-8"
+    for parameter in rest.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name == "charset":
+            charset = value.strip('"')
+    return kind.strip(), charset
+
+
+def _acceptable(headers: Headers, query: list[tuple[str, str]]) -> None:
+    asked = next((v for n, v in query if n == "_format"), "")
+    if asked:
+        if asked.partition(";")[0].strip().replace(" ", "+") not in JSON_FORMATS:
+            raise NotAcceptable("_format must be json; XML is not supported yet.")
+        return
+    accept = headers.get(b"accept")
+    if accept is None or accept in (b"*/*", b"application/fhir+json"):
+        return
+    kinds = [a.partition(";")[0].strip().lower() for a in accept.decode("latin-1").split(",")]
+    if not any(k in _ACCEPTABLE for k in kinds):
+        raise NotAcceptable("The answer can only be application/fhir+json; XML is not supported yet.")
+
+
+def _conditions(headers: Headers) -> Conditions:
+    if not any(name in headers for name in _CONDITIONAL):
+        return _NONE
+    values = [headers.get(name, b"").decode("latin-1") for name in _CONDITIONAL]
+    return Conditions(*values)
+
+
+_CONDITIONAL = (b"if-match", b"if-none-match", b"if-modified-since", b"if-none-exist")
+_NONE = Conditions()
+
+
+def base_url(scope: Scope, headers: Headers, configured: str, prefix: str) -> str:
+    """Return the URL of the FHIR API: as configured, else as the client called it."""
+    if configured:
+        return configured + prefix.removeprefix("/fhir") if prefix != "/fhir" else configured
+    host = headers.get(b"host", b"localhost").decode("latin-1")
+    if not all(c.isalnum() or c in ".-:[]_" for c in host):
+        raise InvalidRequest("The Host header names no host.", location="http.Host")
+    return f"{scope['scheme']}://{host}{prefix}"

@@ -1,0 +1,118 @@
+"""capabilities: the CapabilityStatement, computed from the registry. https://hl7.org/fhir/R4/capabilitystatement.html"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server import __version__
+from fhir_server.api.errors import InvalidRequest, NotSupported
+from fhir_server.api.ports import Answer
+from fhir_server.fhir.definitions import FHIR_VERSION
+from fhir_server.fhir.json import encode
+from fhir_server.interactions.patch import ACCEPTED
+from fhir_server.interactions.services import Call
+from fhir_server.search.parameters import NOT_INDEXED
+
+Json = dict[str, Any]
+
+RELEASED = "2026-11-23"
+INTERACTIONS = (
+    "read",
+    "vread",
+    "update",
+    "patch",
+    "delete",
+    "history-instance",
+    "history-type",
+    "create",
+    "search-type",
+)
+SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
+MODES = ("full", "normative", "terminology")
+_SEARCHABLE = frozenset({"token", "reference", "string", "date", "uri", "number", "quantity"})
+
+
+async def capabilities(call: Call, known: dict[str, bytes]) -> Answer:
+    """Return what this server can do; `known` keeps the bytes by base URL, for nothing in it changes while it runs."""
+    mode = dict(call.request.query).get("mode", "full")
+    if mode not in MODES:
+        raise InvalidRequest(f"mode must be one of {', '.join(MODES)}.", location="http.mode")
+    if mode == "terminology":
+        raise NotSupported("There is no terminology service yet, so no TerminologyCapabilities.", location="http.mode")
+    raw = known.get(call.base_url)
+    if raw is None:
+        if len(known) > 100:
+            known.clear()  # base URLs come from clients when none is configured
+        raw = known[call.base_url] = encode(statement(call))
+    return Answer("ok", raw)
+
+
+def statement(call: Call) -> Json:
+    """Return the CapabilityStatement of the server under the call's base URL."""
+    services = call.services
+    types = sorted(services.definitions.resource_types)
+    everywhere = [
+        o for o in services.registry.operations if "Resource" in o.types and (o.operation.type or o.operation.instance)
+    ]
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{call.base_url}/metadata",
+        "version": __version__,
+        "name": "FhirServer",
+        "status": "active",
+        "date": RELEASED,
+        "kind": "instance",
+        "software": {"name": "fhir-server", "version": __version__},
+        "implementation": {"description": "A FHIR R4 server with plugin packs", "url": call.base_url},
+        "fhirVersion": FHIR_VERSION,
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": list(ACCEPTED[:3]),
+        "rest": [
+            {
+                "mode": "server",
+                "resource": [_resource(call, t, everywhere) for t in types],
+                "interaction": [{"code": code} for code in SYSTEM_INTERACTIONS],
+                "searchParam": _parameters(call, "Resource"),
+                "operation": [
+                    {"name": o.code, "definition": o.url} for o in services.registry.operations if o.operation.system
+                ],
+                "compartment": [
+                    f"http://hl7.org/fhir/CompartmentDefinition/{c[0].lower()}{c[1:]}"
+                    for c in services.definitions.compartments
+                ],
+            }
+        ],
+    }
+
+
+def _resource(call: Call, resource_type: str, everywhere: list[Any]) -> Json:
+    services = call.services
+    references = [p.code for p in services.parameters.of(resource_type).values() if p.type == "reference"]
+    row: Json = {
+        "type": resource_type,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "full-support",
+        "conditionalUpdate": True,
+        "conditionalDelete": "single",
+        "referencePolicy": ["literal", "logical", "local"],
+        "searchInclude": [f"{resource_type}:{code}" for code in sorted(references)],
+        "searchParam": _parameters(call, resource_type),
+    }
+    operations = [*services.registry.of_type(resource_type), *everywhere]
+    if operations:
+        row["operation"] = [{"name": o.code, "definition": o.url} for o in operations]
+    return row
+
+
+def _parameters(call: Call, resource_type: str) -> list[Json]:
+    found = call.services.parameters.of(resource_type).values()
+    return [
+        {"name": p.code, "definition": p.url, "type": p.type}
+        for p in sorted(found, key=lambda p: p.code)
+        if p.type in _SEARCHABLE and p.code not in NOT_INDEXED and (p.expression or p.code == "_id")
+    ]

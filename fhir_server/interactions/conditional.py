@@ -1,0 +1,82 @@
+"""Criteria instead of an id: what they match, and creating only where they match nothing.
+
+https://hl7.org/fhir/R4/http.html#ccreate
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from urllib.parse import parse_qsl
+
+from fhir_server.api.criteria import Criterion, Order
+from fhir_server.api.errors import Conflict, InvalidRequest, MultipleMatches
+from fhir_server.api.ports import Answer, Reading, TransactionConflict
+from fhir_server.api.records import Draft, Stored
+from fhir_server.interactions.services import Call
+
+MAX_TRIES = 20
+Query = Sequence[tuple[str, str]]
+
+
+def parse_criteria(text: str) -> list[tuple[str, str]]:
+    """Return the pairs of a query string; blank values are kept, so that they can be refused by name."""
+    return parse_qsl(text.lstrip("?"), keep_blank_values=True)
+
+
+async def criterion(call: Call, resource_type: str, query: Query) -> Criterion:
+    """Return what conditional criteria ask for. Unlike a search they must be understood whole."""
+    services = call.services
+    parsed = services.planner.parser.parse(resource_type, query, strict=True)
+    if not parsed.filters:
+        raise InvalidRequest("A conditional interaction needs search criteria, such as identifier=system|value.")
+    return await services.planner.plan(parsed, call.tenant, call.records, services.clock.now(), call.base_url)
+
+
+async def single_match(call: Call, resource_type: str, query: Query) -> str | None:
+    """Return the key of the one match, None without any; raises MultipleMatches."""
+    found = await matches(call.records, await criterion(call, resource_type, query))
+    if len(found) > 1:
+        raise MultipleMatches(f"The criteria match more than one {resource_type}; make them more specific.")
+    return found[0].key if found else None
+
+
+async def matches(records: Reading, where: Criterion) -> Sequence[Stored]:
+    """Return at most two matches: none, one and several are all that conditions tell apart."""
+    return (await records.search(where, Order("key", descending=False), 2)).records
+
+
+async def create_unless_matched(call: Call, resource_type: str, criteria: str | Query, made: Draft) -> Answer:
+    """Write the draft unless the criteria match: one match is the answer, several raise MultipleMatches.
+
+    The look and the write are one transaction that also claims the criteria; of racing creators one commits and the
+    others look again and find its resource.
+    """
+    query = parse_criteria(criteria) if isinstance(criteria, str) else criteria
+    where = await criterion(call, resource_type, query)
+    for attempt in range(MAX_TRIES):
+        found = await matches(call.records, where)
+        if len(found) > 1:
+            raise MultipleMatches(f"The criteria match more than one {resource_type}; make them more specific.")
+        if found:
+            one = found[0]
+            return Answer("ok", one.raw, one.key, one.version, one.updated, f"{one.key}/_history/{one.version}")
+        try:
+            async with call.services.store.transaction(call.scope) as records:
+                await records.reserve(reservation(resource_type, query), made.key, call.services.clock.now())
+                beaten = bool(await matches(records, where))
+                if not beaten:
+                    await records.create([made])
+        except TransactionConflict:
+            beaten = True
+        if not beaten:
+            return Answer("created", made.raw, made.key, 1, made.updated, f"{made.key}/_history/1")
+        await asyncio.sleep(0.005 * (attempt + 1))
+    raise Conflict("Too many clients create the same resource at once. Try again.")
+
+
+def reservation(resource_type: str, query: Query) -> str:
+    """Return the name of a claim on criteria: the same for the same parameters in any order."""
+    text = "\x1f".join([resource_type, *sorted(f"{n}={v}" for n, v in query)])
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""From a route to the interaction that serves it. https://hl7.org/fhir/R4/http.html"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fhir_server.api.ports import Answer
+from fhir_server.interactions.batch import batch_or_transaction
+from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.create import create
+from fhir_server.interactions.delete import conditional_delete, delete
+from fhir_server.interactions.entries import StatusOf
+from fhir_server.interactions.history import history
+from fhir_server.interactions.hosting import Host, job_cancel, job_status
+from fhir_server.interactions.operation import operation
+from fhir_server.interactions.patch import conditional_patch, patch
+from fhir_server.interactions.read import read, vread
+from fhir_server.interactions.route import Route
+from fhir_server.interactions.search import search
+from fhir_server.interactions.services import Call
+from fhir_server.interactions.update import conditional_update, update
+
+Interaction = Callable[[Call, Route], Awaitable[Answer]]
+
+PLAIN: dict[str, Interaction] = {
+    "read": read,
+    "vread": vread,
+    "create": create,
+    "update": update,
+    "conditional-update": conditional_update,
+    "patch": patch,
+    "conditional-patch": conditional_patch,
+    "delete": delete,
+    "conditional-delete": conditional_delete,
+    "history-instance": history,
+    "history-type": history,
+    "history-system": history,
+    "search-type": search,
+    "search-system": search,
+    "search-compartment": search,
+    "job-status": job_status,
+    "job-cancel": job_cancel,
+}
+
+
+class Dispatcher:
+    """Serves calls; one for the server."""
+
+    def __init__(self, status_of: StatusOf) -> None:
+        self._status_of = status_of
+        self._host = Host(self.perform)
+        self._capabilities: dict[str, bytes] = {}
+
+    @property
+    def host(self) -> Host:
+        """What operations run in."""
+        return self._host
+
+    async def perform(self, call: Call, route: Route) -> Answer:
+        """Serve one interaction."""
+        plain = PLAIN.get(route.interaction)
+        if plain is not None:
+            return await plain(call, route)
+        if route.interaction == "operation":
+            return await operation(call, route, self._host)
+        if route.interaction == "capabilities":
+            return await capabilities(call, self._capabilities)
+        return await batch_or_transaction(call, self.perform, self._status_of)

@@ -1,0 +1,69 @@
+"""A resource on its way into the store: checked, stamped with id and meta, written out, indexed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.api.errors import InvalidRequest, Unprocessable
+from fhir_server.api.records import Draft, Stored
+from fhir_server.fhir.dates import format_instant
+from fhir_server.fhir.json import encode
+from fhir_server.fhir.outcomes import Issue
+from fhir_server.interactions.services import Call
+
+Json = dict[str, Any]
+
+
+def checked(call: Call, body: Any, resource_type: str) -> Json:
+    """Return the body as a valid resource of the type.
+
+    Raises InvalidRequest when it is no resource of that type, Unprocessable with every issue when it breaks a rule.
+    """
+    if not isinstance(body, dict) or not isinstance(body.get("resourceType"), str):
+        raise InvalidRequest(f"The body must be a {resource_type} resource.", expression=resource_type)
+    if body["resourceType"] != resource_type:
+        raise InvalidRequest(
+            f"The URL says {resource_type} and the body {body['resourceType'][:64]!r}.", expression="resourceType"
+        )
+    issues = call.services.validator.validate(body)
+    if any(issue.severity in ("error", "fatal") for issue in issues):
+        raise Unprocessable(issues=issues)
+    return body
+
+
+def stamp(resource: Json, resource_id: str, version: int, updated: int) -> Json:
+    """Return the resource with its id, version and time; whatever meta else says stays."""
+    meta = resource.get("meta")
+    stamped: Json = {"resourceType": resource["resourceType"], "id": resource_id}
+    rest = dict(meta) if meta else {}
+    rest.pop("versionId", None)
+    rest.pop("lastUpdated", None)
+    stamped["meta"] = {"versionId": str(version), "lastUpdated": format_instant(updated), **rest}
+    for name, value in resource.items():
+        if name not in stamped:
+            stamped[name] = value
+    return stamped
+
+
+def draft(call: Call, resource: Json, resource_id: str, version: int, method: str) -> Draft:
+    """Return the draft of a valid resource as the given version, of now."""
+    now = call.services.clock.now()
+    stamped = stamp(resource, resource_id, version, now)
+    index = call.services.indexer.index(call.tenant, stamped)
+    return Draft(f"{resource['resourceType']}/{resource_id}", version, now, encode(stamped), method, index)
+
+
+def is_unchanged(resource: Json, previous: Stored) -> bool:
+    """Whether writing the resource over its previous version would change nothing but the version."""
+    stamped = stamp(resource, previous.id, previous.version, previous.updated)
+    return not previous.deleted and encode(stamped) == previous.raw
+
+
+def body_id(resource: Json, expected: str) -> None:
+    """Refuse a body whose id is missing or not the URL's. https://hl7.org/fhir/R4/http.html#update"""
+    found = resource.get("id")
+    if found != expected:
+        said = "has no id" if found is None else "has another id than the URL"
+        raise InvalidRequest(
+            issues=[Issue("invalid", f"The body {said}; put the URL's id in it.", f"{resource['resourceType']}.id")]
+        )

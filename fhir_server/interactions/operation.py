@@ -1,0 +1,172 @@
+"""Calling an operation: its parameters read and checked by its own definition. https://hl7.org/fhir/R4/operations.html"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fhir_server.api.errors import Failure, InvalidRequest, NotAllowed, NotFound, NotSupported, Unprocessable
+from fhir_server.api.operation import Job, OperationContext, Parameters
+from fhir_server.api.ports import Answer
+from fhir_server.fhir.json import encode
+from fhir_server.fhir.outcomes import Issue
+from fhir_server.interactions.hosting import Host
+from fhir_server.interactions.route import Route
+from fhir_server.interactions.services import Call
+from fhir_server.kernel.registry import Registered
+
+Json = dict[str, Any]
+
+# Parameters of a GET that belong to the edge or to paging, not to the operation.
+PASSED_OVER = frozenset({"_format", "_pretty", "_cursor", "_summary", "_elements"})
+
+
+async def operation(call: Call, route: Route, host: Host) -> Answer:
+    """Run the operation and return its result; a Job is taken on and answered with where to ask for it."""
+    level = "instance" if route.id else "type" if route.type else "system"
+    found = call.services.registry.find(route.operation, level, route.type)
+    if found is None:
+        raise _missing(call, route, level)
+    if call.request.method == "GET" and found.affects_state:
+        raise NotAllowed(f"${found.code} changes things and is called with POST.", allowed=("POST",))
+    if call.request.method not in ("GET", "HEAD", "POST"):
+        raise NotAllowed("Operations are called with GET or POST.", allowed=("GET", "POST"))
+    handler = found.handler(level)
+    assert handler is not None, "the registry finds only operations with a handler on the level"
+    context = OperationContext(
+        route.type, route.id, parameters(call, found), call.records, host.server(call), call.request.query
+    )
+    result = await handler(context)
+    if isinstance(result, Job):
+        return await host.accept(call, context, result)
+    return Answer("ok", result if isinstance(result, bytes) else encode(result))
+
+
+def _missing(call: Call, route: Route, level: str) -> Failure:
+    names = {o.code for o in call.services.registry.operations}
+    where = {"system": "on the system", "type": f"on {route.type}", "instance": f"on one {route.type}"}[level]
+    known = any(o.get("code") == route.operation for o in call.services.definitions.operations)
+    text = f"There is no operation ${route.operation[:64]} {where}. GET metadata lists those there are."
+    return NotSupported(text) if known and route.operation not in names else NotFound(text)
+
+
+def parameters(call: Call, found: Registered) -> Parameters:
+    """Return the input parameters of a call; raises with every issue when they are not what the definition says."""
+    body = call.request.body
+    if body is None:
+        given = [(n, v) for n, v in call.request.query if n not in PASSED_OVER]
+        values = _from_query(found, given)
+    elif isinstance(body, dict) and body.get("resourceType") == "Parameters":
+        values = _from_parameters(found, body.get("parameter", []))
+    else:
+        values = _from_resource(found, body)
+    if call.request.method == "POST" and body is not None:
+        given = [(n, v) for n, v in call.request.query if n not in PASSED_OVER and n not in values]
+        values.update(_from_query(found, given))
+    _check_cardinality(found, values)
+    return Parameters(values)
+
+
+def _inputs(found: Registered) -> dict[str, Json]:
+    return {p["name"]: p for p in found.definition.get("parameter", []) if p.get("use") == "in"}
+
+
+def _from_query(found: Registered, pairs: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+    inputs = _inputs(found)
+    values: dict[str, list[Any]] = {}
+    for name, text in pairs:
+        if name not in inputs:
+            raise InvalidRequest(_unknown(found, name), location=f"http.{name[:64]}")
+        values.setdefault(name, []).append(_primitive(found, inputs[name], text))
+    return values
+
+
+def _primitive(found: Registered, parameter: Json, text: str) -> Any:
+    kind = parameter.get("type", "string")
+    if kind in _READERS:
+        value = _READERS[kind](text)
+        if value is None:
+            raise InvalidRequest(f"{parameter['name']} must be a {kind}.", location=f"http.{parameter['name']}")
+        return value
+    if kind[:1].isupper() and kind not in ("Reference",):
+        raise InvalidRequest(
+            f"{parameter['name']} is a {kind} and needs a POST with Parameters.", location=f"http.{parameter['name']}"
+        )
+    return {"reference": text} if kind == "Reference" else text
+
+
+def _integer(least: int) -> Callable[[str], int | None]:
+    def read(text: str) -> int | None:
+        number = int(text) if text.lstrip("-").isdigit() and text.isascii() and len(text) < 12 else least - 1
+        return number if least <= number < 1 << 31 else None
+
+    return read
+
+
+_READERS: dict[str, Callable[[str], bool | int | None]] = {
+    "boolean": lambda text: {"true": True, "false": False}.get(text),
+    "integer": _integer(-(1 << 31)),
+    "unsignedInt": _integer(0),
+    "positiveInt": _integer(1),
+}
+
+
+def _from_parameters(found: Registered, rows: Any) -> dict[str, list[Any]]:
+    inputs = _inputs(found)
+    values: dict[str, list[Any]] = {}
+    for index, row in enumerate(rows if isinstance(rows, list) else [None]):
+        where = f"Parameters.parameter[{index}]"
+        name = row.get("name") if isinstance(row, dict) else None
+        if not isinstance(name, str):
+            raise InvalidRequest("Every parameter needs a name.", expression=where)
+        if name not in inputs:
+            raise InvalidRequest(_unknown(found, name), expression=f"{where}.name")
+        values.setdefault(name, []).append(_value(inputs[name], row, where))
+    return values
+
+
+def _value(parameter: Json, row: Json, where: str) -> Any:
+    """Return a parameter's value; its member must be of the declared type."""
+    kind = parameter.get("type")
+    if "resource" in row:
+        if kind in ("Resource", "Any", None) or row["resource"].get("resourceType") == kind:
+            return row["resource"]
+    elif "part" in row:
+        if "part" in parameter:
+            return row["part"]
+    else:
+        values = [(n, v) for n, v in row.items() if n.startswith("value")]
+        if len(values) == 1 and (kind is None or _fits(values[0][0], kind)):
+            return values[0][1]
+    raise InvalidRequest(f"{parameter['name']} must be a {kind}.", expression=where)
+
+
+def _fits(member: str, kind: str) -> bool:
+    wanted = "value" + kind[0].upper() + kind[1:]
+    alike = {"valueUri": ("valueUrl", "valueCanonical"), "valueCode": ("valueString",), "valueDate": ("valueDateTime",)}
+    return member == wanted or member in alike.get(wanted, ()) or kind == "Element"
+
+
+def _from_resource(found: Registered, body: Any) -> dict[str, list[Any]]:
+    """Take a bare resource for the one parameter that is a resource."""
+    kind = body.get("resourceType") if isinstance(body, dict) else None
+    fitting = [n for n, p in _inputs(found).items() if p.get("type") in ("Resource", "Any", kind)]
+    if kind is None or len(fitting) != 1:
+        raise InvalidRequest(f"${found.code} takes a Parameters resource.", expression="Parameters")
+    return {fitting[0]: [body]}
+
+
+def _check_cardinality(found: Registered, values: dict[str, list[Any]]) -> None:
+    issues = []
+    for name, parameter in _inputs(found).items():
+        count = len(values.get(name, ()))
+        if count < parameter.get("min", 0):
+            issues.append(Issue("required", f"${found.code} needs the parameter {name}.", "Parameters.parameter"))
+        elif parameter.get("max", "*") != "*" and count > int(parameter["max"]):
+            issues.append(Issue("invalid", f"{name} may be given {parameter['max']} times.", "Parameters.parameter"))
+    if issues:
+        raise Unprocessable(issues=issues)
+
+
+def _unknown(found: Registered, name: str) -> str:
+    return f"${found.code} has no parameter {name[:64]!r}; it has {', '.join(_inputs(found)) or 'none'}."

@@ -1,0 +1,70 @@
+"""What the interactions work with: the parts of the server, composed once, and the call they are serving."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fhir_server.api.ports import Clock, IdSource, Jobs, Store, Writing
+from fhir_server.api.tenant import Scope, Tenant
+from fhir_server.fhir.definitions import Definitions
+from fhir_server.interactions.request import Request
+from fhir_server.kernel.registry import Registry
+from fhir_server.search.indexing import Indexer
+from fhir_server.search.paging import CursorSigner
+from fhir_server.search.parameters import Parameters
+from fhir_server.search.planning import Planner
+from fhir_server.search.terms import TermHash
+from fhir_server.validation import Validator
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one request may ask for."""
+
+    default_page: int = 50
+    max_page: int = 1000
+    import_hosts: tuple[str, ...] = ()
+    import_dir: str = ""
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of the server that interactions use."""
+
+    store: Store
+    jobs: Jobs
+    definitions: Definitions
+    parameters: Parameters
+    indexer: Indexer
+    validator: Validator
+    registry: Registry
+    planner: Planner
+    cursors: CursorSigner
+    clock: Clock
+    ids: IdSource
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request being served: whose data, under which URL, and in which transaction if any."""
+
+    services: Services
+    scope: Scope
+    base_url: str
+    request: Request
+    records: Writing
+
+    @property
+    def tenant(self) -> Tenant:
+        """Whose data."""
+        return self.scope.tenant
+
+    @property
+    def term(self) -> TermHash:
+        """The tenant's term hash."""
+        return self.services.indexer.hash_of(self.scope.tenant)
+
+    def full_url(self, key: str) -> str:
+        """Return the absolute URL of a resource."""
+        return f"{self.base_url}/{key}"

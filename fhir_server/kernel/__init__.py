@@ -1,0 +1,1 @@
+"""Discover, verify, register and freeze plugins; run their jobs."""

@@ -1,0 +1,260 @@
+"""What a resource is found by: every indexed parameter's values as terms and range strings.
+
+The forms (see terms.py; `P` is `Type.parameter`):
+
+    token       P␟system␟code   P␟any␟code   P␟system␟          equality
+    reference   P␟Type/id       P␟http://...  P:identifier as token
+    uri         P␟uri
+    string      P␟exact␟text    and the range string P + folded text
+    date        range strings P␟low + start and P␟high + end
+    number      range string P + ordered number
+    quantity    the same, and P␟system␟code + ordered number
+
+Two parameters that are asked together all the time get terms of their own: the patient with the code, and with the
+category. https://hl7.org/fhir/R4/search.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from fhir_server.api.records import Index
+from fhir_server.api.tenant import Tenant
+from fhir_server.fhir.definitions import Definitions
+from fhir_server.fhir.fhirpath import Node
+from fhir_server.search.moments import principal_date
+from fhir_server.search.parameters import Parameter, Parameters
+from fhir_server.search.terms import (
+    ANY_SYSTEM,
+    EXACT,
+    SEPARATOR,
+    TermHash,
+    fold,
+    ordered_number,
+    ordered_time,
+    range_prefix,
+)
+from fhir_server.search.values import numbers, quantities, reference_key, texts, times, tokens
+
+Json = dict[str, Any]
+
+COMPARTMENT = "~"
+PAIRED = ("code", "category")
+_CANONICAL_VERSION = "|"
+
+
+class Found:
+    """What has been found in one resource so far."""
+
+    __slots__ = ("moment", "ranges", "references", "terms", "tokens")
+
+    def __init__(self) -> None:
+        self.terms: set[str] = set()
+        self.ranges: set[str] = set()
+        self.references: dict[str, list[str]] = {}
+        self.tokens: dict[str, list[tuple[str, str]]] = {}
+        self.moment = 0
+
+
+Collect = Callable[[Iterable[Node], Found], None]
+
+
+class Indexer:
+    """Makes the index of resources; one for the server, for the hashing key comes with the tenant."""
+
+    def __init__(self, definitions: Definitions, parameters: Parameters, base_url: str = "") -> None:
+        self._definitions = definitions
+        self._parameters = parameters
+        self._base_url = base_url
+        self._plans: dict[str, TypePlan] = {}
+        self._hashes: dict[bytes, TermHash] = {}
+
+    def hash_of(self, tenant: Tenant) -> TermHash:
+        """Return the tenant's term hash."""
+        known = self._hashes.get(tenant.index_key)
+        if known is None:
+            known = self._hashes[tenant.index_key] = TermHash(tenant.index_key)
+        return known
+
+    def index(self, tenant: Tenant, resource: Json) -> Index:
+        """Return the terms, range strings and principal date of a valid resource."""
+        resource_type = resource["resourceType"]
+        plan = self._plans.get(resource_type)
+        if plan is None:
+            plan = self._plans[resource_type] = self._plan(resource_type)
+        found = plan.collect(resource)
+        term = self.hash_of(tenant)
+        return Index(tuple(map(term, found.terms)), tuple(found.ranges), found.moment)
+
+    def principal_date(self, resource_type: str) -> str:
+        """Return the code of the type's principal date parameter, or ''."""
+        return principal_date(resource_type, self._parameters.of(resource_type))
+
+    def pair(self, resource_type: str) -> tuple[str, tuple[str, ...]]:
+        """Return the type's patient parameter and the parameters that are indexed together with it."""
+        return _pair(resource_type, self._parameters.of(resource_type))
+
+    def _plan(self, resource_type: str) -> TypePlan:
+        parameters = self._parameters.of(resource_type)
+        moment = self.principal_date(resource_type)
+        steps: list[tuple[Parameter, Collect]] = []
+        for parameter in self._parameters.indexed(resource_type):
+            collect = partial(_COLLECTORS[parameter.type], parameter.index_name)
+            if parameter.type == "reference":
+                collect = partial(_references, parameter.index_name, self._base_url)
+            elif parameter.code == moment:
+                collect = partial(_principal_times, parameter.index_name)
+            steps.append((parameter, collect))
+        members = self._definitions.compartments["Patient"].get(resource_type, ())
+        compartment = tuple(
+            {parameters[c].index_name for c in members if c in parameters and parameters[c].type == "reference"}
+        )
+        return TypePlan(resource_type, tuple(steps), compartment, self.pair(resource_type))
+
+
+class TypePlan:
+    """The steps that index one resource type."""
+
+    def __init__(
+        self,
+        resource_type: str,
+        steps: tuple[tuple[Parameter, Collect], ...],
+        compartment: tuple[str, ...],
+        pair: tuple[str, tuple[str, ...]],
+    ) -> None:
+        self._type = resource_type
+        self._steps = tuple((p.path.evaluate, collect) for p, collect in steps)
+        self._compartment = compartment
+        self._pair = pair
+
+    def collect(self, resource: Json) -> Found:
+        """Return what the resource is found by."""
+        found = Found()
+        found.terms.add(self._type)
+        for evaluate, collect in self._steps:
+            nodes = evaluate(resource)
+            if nodes:
+                collect(nodes, found)
+        self._add_compartments(resource, found)
+        self._add_pairs(found)
+        return found
+
+    def _add_compartments(self, resource: Json, found: Found) -> None:
+        if self._type == "Patient" and "id" in resource:
+            found.terms.add(f"{COMPARTMENT}Patient/{resource['id']}")
+        for name in self._compartment:
+            for key in found.references.get(name, ()):
+                if key.startswith("Patient/"):
+                    found.terms.add(COMPARTMENT + key)
+
+    def _add_pairs(self, found: Found) -> None:
+        subject, others = self._pair
+        for key in found.references.get(subject, ()):
+            if key.startswith("Patient/"):
+                for name in others:
+                    for system, code in found.tokens.get(name, ()):
+                        pair = f"{subject}+{name}{SEPARATOR}{key}{SEPARATOR}"
+                        found.terms.add(f"{pair}{system}{SEPARATOR}{code}")
+                        found.terms.add(f"{pair}{ANY_SYSTEM}{SEPARATOR}{code}")
+
+
+def _pair(resource_type: str, parameters: Mapping[str, Parameter]) -> tuple[str, tuple[str, ...]]:
+    patient = parameters.get("patient")
+    if patient is None or patient.type != "reference":
+        return "", ()
+    others = tuple(parameters[c].index_name for c in PAIRED if c in parameters and parameters[c].type == "token")
+    return (patient.index_name, others) if others else ("", ())
+
+
+def _tokens(name: str, nodes: Iterable[Node], found: Found) -> None:
+    seen = found.tokens.setdefault(name, [])
+    for node in nodes:
+        for system, text in tokens(node.value, node.type):
+            code = text.casefold()
+            seen.append((system, code))
+            found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}{code}")
+            found.terms.add(f"{name}{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
+            if system:
+                found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
+
+
+def _references(name: str, base_url: str, nodes: Iterable[Node], found: Found) -> None:
+    seen = found.references.setdefault(name, [])
+    for node in nodes:
+        value = node.value
+        if type(value) is str:
+            _uri(name, value, found)
+            if _CANONICAL_VERSION in value:
+                found.terms.add(name + SEPARATOR + value.partition(_CANONICAL_VERSION)[0])
+        elif type(value) is dict:
+            literal = value.get("reference")
+            if type(literal) is str and literal[:1] != "#":
+                key = reference_key(literal, base_url)
+                seen.append(key)
+                found.terms.add(name + SEPARATOR + key)
+            for system, text in tokens(value.get("identifier"), "Identifier"):
+                code = text.casefold()
+                found.terms.add(f"{name}:identifier{SEPARATOR}{system}{SEPARATOR}{code}")
+                found.terms.add(f"{name}:identifier{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
+
+
+def _uri(name: str, value: str, found: Found) -> None:
+    found.terms.add(name + SEPARATOR + value)
+
+
+def _uris(name: str, nodes: Iterable[Node], found: Found) -> None:
+    for node in nodes:
+        if type(node.value) is str:
+            _uri(name, node.value, found)
+
+
+def _strings(name: str, nodes: Iterable[Node], found: Found) -> None:
+    prefix = range_prefix(name)
+    for node in nodes:
+        for text in texts(node.value, node.type):
+            found.ranges.add(prefix + fold(text))
+            found.terms.add(f"{name}{SEPARATOR}{EXACT}{text}")
+
+
+def _times(name: str, nodes: Iterable[Node], found: Found) -> None:
+    low_prefix, high_prefix = range_prefix(name + SEPARATOR + "low"), range_prefix(name + SEPARATOR + "high")
+    for node in nodes:
+        for low, high in times(node.value, node.type):
+            found.ranges.add(low_prefix + ordered_time(low))
+            found.ranges.add(high_prefix + ordered_time(high))
+
+
+def _principal_times(name: str, nodes: Iterable[Node], found: Found) -> None:
+    nodes = list(nodes)
+    _times(name, nodes, found)
+    highs = [high for node in nodes for _, high in times(node.value, node.type)]
+    if highs:
+        found.moment = max(highs)
+
+
+def _numbers(name: str, nodes: Iterable[Node], found: Found) -> None:
+    for node in nodes:
+        for number in numbers(node.value):
+            found.ranges.add(range_prefix(name) + ordered_number(number))
+
+
+def _quantities(name: str, nodes: Iterable[Node], found: Found) -> None:
+    for node in nodes:
+        for number, system, code in quantities(node.value, node.type):
+            text = ordered_number(number)
+            found.ranges.add(range_prefix(name) + text)
+            if code:
+                found.ranges.add(range_prefix(f"{name}{SEPARATOR}{system}{SEPARATOR}{code}") + text)
+
+
+_COLLECTORS: dict[str, Callable[[str, Iterable[Node], Found], None]] = {
+    "token": _tokens,
+    "string": _strings,
+    "date": _times,
+    "uri": _uris,
+    "number": _numbers,
+    "quantity": _quantities,
+    "reference": _uris,
+}

@@ -1,0 +1,106 @@
+"""The search parameters of each type: what they are called, what they read, and which are the same under two names.
+
+https://hl7.org/fhir/R4/searchparameter.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from fhir_server.fhir.definitions import Definitions
+from fhir_server.fhir.definitions import SearchParameter as Definition
+from fhir_server.fhir.fhirpath import Expression, compile
+
+# Answered by the store's own fields or by the result's shape, so never by an index of their own.
+BUILT_IN = frozenset({"_id", "_lastUpdated"})
+NOT_INDEXED = frozenset({"_text", "_content", "_query", "_filter", "_list", "_has"})
+INDEXED_TYPES = frozenset({"token", "reference", "string", "date", "uri", "number", "quantity"})
+_ONLY_TYPE = re.compile(r"\.where\(resolve\(\) is (\w+)\)$")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One search parameter of one resource type.
+
+    An alias is indexed under another parameter of the type that reads the same element: `patient` is `subject` where
+    the target is a Patient. `index_name` is what terms are hashed under; `target_type` what an alias is narrowed to.
+    """
+
+    resource_type: str
+    code: str
+    type: str
+    expression: str
+    targets: tuple[str, ...]
+    url: str
+    alias_of: str = ""
+    target_type: str = ""
+
+    @property
+    def index_name(self) -> str:
+        """The name under which values of this parameter are indexed."""
+        return f"{self.resource_type}.{self.alias_of or self.code}"
+
+    @cached_property
+    def path(self) -> Expression:
+        """The compiled expression, resolved for the resource type."""
+        return compile(self.expression, self.resource_type)
+
+
+class Parameters:
+    """Every search parameter, by resource type and code."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._by_base: dict[str, list[Definition]] = {}
+        for row in definitions.search_parameters:
+            for base in row.bases:
+                self._by_base.setdefault(base, []).append(row)
+        self._by_type: dict[str, Mapping[str, Parameter]] = {}
+
+    def of(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return the type's parameters by code, inherited ones included."""
+        known = self._by_type.get(resource_type)
+        if known is None:
+            rows = [r for base in self._definitions.ancestors(resource_type) for r in self._by_base.get(base, ())]
+            known = self._by_type[resource_type] = {p.code: p for p in _without_doubles(resource_type, rows)}
+        return known
+
+    def indexed(self, resource_type: str) -> Iterable[Parameter]:
+        """Yield the parameters whose values go into the index."""
+        for parameter in self.of(resource_type).values():
+            if parameter.alias_of or parameter.code in BUILT_IN or parameter.code in NOT_INDEXED:
+                continue
+            if parameter.expression and parameter.type in INDEXED_TYPES:
+                yield parameter
+
+
+def _without_doubles(resource_type: str, rows: list[Definition]) -> Iterable[Parameter]:
+    expressions = {r.code: _branches(r.expression, resource_type) for r in rows}
+    owners: dict[tuple[str, str], str] = {}
+    for row in rows:
+        owners.setdefault((row.type, expressions[row.code]), row.code)
+    for row in rows:
+        text = expressions[row.code]
+        narrowed = _ONLY_TYPE.search(text)
+        alias, target = "", ""
+        if text and row.type == "reference" and narrowed and (row.type, text[: narrowed.start()]) in owners:
+            alias, target = owners[(row.type, text[: narrowed.start()])], narrowed[1]
+        elif text and owners[(row.type, text)] != row.code:
+            alias = owners[(row.type, text)]
+        yield Parameter(resource_type, row.code, row.type, text, row.targets, row.url, alias, target)
+
+
+def _branches(expression: str, resource_type: str) -> str:
+    """Return the branches of a union that can hold for the type: `Observation.code | Procedure.code` -> its own."""
+    branches = [b.strip() for b in expression.split(" | ")]
+    if any(b.count("(") != b.count(")") for b in branches):
+        return expression  # the bar stands inside parentheses
+    return " | ".join(b for b in branches if not _of_other_type(b, resource_type))
+
+
+def _of_other_type(branch: str, resource_type: str) -> bool:
+    head = branch.lstrip("(").partition(".")[0]
+    return head[:1].isupper() and head not in (resource_type, "Resource", "DomainResource")

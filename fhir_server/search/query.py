@@ -1,0 +1,220 @@
+"""A query string taken apart: filters, order, page, includes, and what of it is not understood.
+
+https://hl7.org/fhir/R4/search.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fhir_server.api.errors import InvalidRequest
+from fhir_server.fhir.outcomes import Issue
+from fhir_server.fhir.subsets import SUMMARIES
+from fhir_server.search.paging import CURSOR
+from fhir_server.search.parameters import NOT_INDEXED, Parameter, Parameters
+
+MAX_VALUES = 1000
+MAX_CHAIN = 4
+# Parameters of the HTTP layer and of paging, which mean nothing to a search.
+PASSED_OVER = frozenset({"_format", "_pretty", CURSOR})
+TOTALS = ("none", "estimate", "accurate")
+_OR = re.compile(r"(?<!\\),")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One parameter of the query: any of its values may hold. `chain` is what follows the dot of `subject.name`."""
+
+    parameter: Parameter
+    modifier: str
+    values: tuple[str, ...]
+    chain: str = ""
+
+    @property
+    def location(self) -> str:
+        """Where the filter stands in the request, for issues about it."""
+        return f"http.{self.parameter.code}"
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`_include=Encounter:subject:Patient`; an empty parameter is the wildcard."""
+
+    source: str
+    parameter: str
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchQuery:
+    """What a search asks. `types` is empty for all types; `given` is the query as understood, for the self link."""
+
+    types: tuple[str, ...]
+    filters: tuple[Filter, ...] = ()
+    sort: tuple[tuple[str, bool], ...] = ()
+    count: int | None = None
+    includes: tuple[Include, ...] = ()
+    reverse_includes: tuple[Include, ...] = ()
+    total: str = ""
+    summary: str = ""
+    elements: tuple[str, ...] = ()
+    cursor: str = ""
+    given: tuple[tuple[str, str], ...] = ()
+    issues: tuple[Issue, ...] = field(default=())
+
+
+class QueryParser:
+    """Reads query strings; one for the server."""
+
+    def __init__(self, parameters: Parameters, resource_types: frozenset[str]) -> None:
+        self._parameters = parameters
+        self._types = resource_types
+
+    def parse(self, resource_type: str, pairs: Sequence[tuple[str, str]], *, strict: bool) -> SearchQuery:
+        """Return the query of decoded name and value pairs; an empty type searches all.
+
+        What is not understood is an issue of the result, or InvalidRequest when `strict` (Prefer: handling=strict).
+        """
+        reading = _Reading(self._parameters, self._types, resource_type)
+        for name, value in pairs:
+            reading.take(name, value)
+        query = reading.query()
+        if strict and query.issues:
+            raise InvalidRequest(issues=[Issue(i.code, i.diagnostics, location=i.location) for i in query.issues])
+        return query
+
+
+class _Reading:
+    """The state of reading one query string."""
+
+    def __init__(self, parameters: Parameters, types: frozenset[str], resource_type: str) -> None:
+        self._parameters = parameters
+        self._all_types = types
+        self._types: tuple[str, ...] = (resource_type,) if resource_type else ()
+        self._single: dict[str, str] = {}
+        self._filters: list[Filter] = []
+        self._includes: list[Include] = []
+        self._reverse: list[Include] = []
+        self._given: list[tuple[str, str]] = []
+        self._issues: list[Issue] = []
+
+    def take(self, name: str, value: str) -> None:
+        if name in PASSED_OVER:
+            if name == CURSOR:
+                self._single[name] = value
+            return
+        taken = self._control(name, value) or self._filter(name, value)
+        if taken:
+            self._given.append((name, value))
+
+    def _control(self, name: str, value: str) -> bool:
+        plain = name.partition(":")[0]
+        if name in ("_sort", "_count", "_total", "_summary", "_elements", "_contained", "_containedType"):
+            if name in ("_contained", "_containedType") and value != "false":
+                return self._unknown(name, "is not supported by this server yet")
+            self._single[name] = value
+        elif name == "_type" and not self._types:
+            self._types = tuple(dict.fromkeys(self._known_type(t, name) for t in value.split(",")))
+        elif plain in ("_include", "_revinclude"):
+            if name != plain:
+                return self._unknown(name, "has a modifier this server does not support yet")
+            self._include(plain, value)
+        else:
+            return False
+        return True
+
+    def _known_type(self, text: str, where: str) -> str:
+        if text not in self._all_types:
+            raise InvalidRequest(f"{where}: there is no resource type {text[:64]!r}.", location=f"http.{where}")
+        return text
+
+    def _include(self, name: str, value: str) -> None:
+        source, _, rest = value.partition(":")
+        parameter, _, target = rest.partition(":")
+        self._known_type(source, name)
+        if target:
+            self._known_type(target, name)
+        if parameter != "*":
+            found = self._parameters.of(source).get(parameter)
+            if found is None or found.type != "reference":
+                raise InvalidRequest(
+                    f"{name}: {source} has no reference parameter {parameter[:64]!r}.", location=f"http.{name}"
+                )
+        rows = self._includes if name == "_include" else self._reverse
+        rows.append(Include(source, "" if parameter == "*" else parameter, target))
+
+    def _filter(self, name: str, value: str) -> bool:
+        head, _, chain = name.partition(".")
+        code, _, modifier = head.partition(":")
+        parameter = self._parameter(code)
+        if parameter is None:
+            return self._unknown(name, "is not a search parameter here")
+        if code in NOT_INDEXED or (parameter.type in ("composite", "special") and code != "_id"):
+            return self._unknown(name, "is not supported by this server yet")
+        if value == "":
+            return self._unknown(name, "has no value and is left out")
+        values = tuple(_OR.split(value))
+        if len(values) > MAX_VALUES:
+            raise InvalidRequest(f"{code}: at most {MAX_VALUES} values can be asked for.", location=f"http.{code}")
+        if chain.count(".") + 1 > MAX_CHAIN:
+            raise InvalidRequest(f"{code}: chains go {MAX_CHAIN} links deep at most.", location=f"http.{code}")
+        self._filters.append(Filter(parameter, modifier, values, chain))
+        return True
+
+    def _parameter(self, code: str) -> Parameter | None:
+        if self._types:
+            found = [self._parameters.of(t).get(code) for t in self._types]
+            return found[0] if all(found) else None
+        return self._parameters.of("Resource").get(code)
+
+    def _unknown(self, name: str, why: str) -> bool:
+        self._issues.append(Issue("not-supported", f"{name[:100]} {why}.", "", "warning", f"http.{name[:100]}"))
+        return False
+
+    def query(self) -> SearchQuery:
+        single = self._single
+        return SearchQuery(
+            types=self._types,
+            filters=tuple(self._filters),
+            sort=self._sort(single.get("_sort", "")),
+            count=_count(single.get("_count", "")),
+            includes=tuple(self._includes),
+            reverse_includes=tuple(self._reverse),
+            total=_one_of("_total", single.get("_total", ""), TOTALS),
+            summary=_one_of("_summary", single.get("_summary", ""), SUMMARIES),
+            elements=tuple(e.strip() for e in single.get("_elements", "").split(",") if e.strip()),
+            cursor=single.get(CURSOR, ""),
+            given=tuple(self._given),
+            issues=tuple(self._issues),
+        )
+
+    def _sort(self, value: str) -> tuple[tuple[str, bool], ...]:
+        keys = []
+        for text in filter(None, value.split(",")):
+            code = text.removeprefix("-")
+            if self._parameter(code) is None:
+                self._unknown("_sort", f"names {code[:64]!r}, which is not a search parameter here, and is left out")
+                continue
+            keys.append((code, text.startswith("-")))
+        return tuple(keys)
+
+
+def _count(value: str) -> int | None:
+    if not value:
+        return None
+    if not value.isascii() or not value.isdigit():
+        raise InvalidRequest("_count must be a whole number from 0.", location="http._count")
+    return int(value[:9])
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value and value not in allowed:
+        raise InvalidRequest(f"{name} must be one of {', '.join(allowed)}.", location=f"http.{name}")
+    return value
+
+
+def unescape(text: str) -> str:
+    """Return a value without the backslashes that keep `,` `$` `|` and `\\` from their meaning in queries."""
+    return re.sub(r"\\([,$|\\])", r"\1", text) if "\\" in text else text

@@ -1,0 +1,125 @@
+"""How an element's value answers a parameter: tokens, references, strings, times, numbers, quantities.
+
+https://hl7.org/fhir/R4/search.html#ptypes. Every function takes the plain JSON of an element; a value that has nothing
+to search by gives nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from fhir_server.fhir.dates import parse_range
+
+Json = dict[str, Any]
+
+# An open end of a Period, as far as the ordered texts reach.
+BEGINNING = -62_135_596_800_000
+END = 253_402_300_800_000
+
+NAME_PARTS = ("family", "given", "prefix", "suffix", "text")
+ADDRESS_PARTS = ("line", "city", "district", "state", "country", "postalCode", "text")
+
+
+def tokens(value: Any, type_name: str) -> Iterator[tuple[str, str]]:
+    """Yield (system, code) pairs; the system is empty where there is none."""
+    if type(value) is str:
+        yield "", value
+    elif type(value) is bool:
+        yield "", "true" if value else "false"
+    elif type(value) is dict:
+        if type_name == "CodeableConcept":
+            for coding in value.get("coding", ()):
+                if code := coding.get("code"):
+                    yield coding.get("system", ""), code
+        elif type_name == "Coding":
+            if code := value.get("code"):
+                yield value.get("system", ""), code
+        elif type_name == "Identifier":
+            if text := value.get("value"):
+                yield value.get("system", ""), text
+        elif type_name == "ContactPoint" and (text := value.get("value")):
+            yield "", text
+    elif type(value) is int:
+        yield "", str(value)
+
+
+def texts(value: Any, type_name: str) -> Iterator[str]:
+    """Yield the texts of a string-like value: each part of a name or address by itself."""
+    if type(value) is str:
+        yield value
+    elif type(value) is dict:
+        if type_name == "HumanName":
+            yield from _parts(value, NAME_PARTS)
+        elif type_name == "Address":
+            yield from _parts(value, ADDRESS_PARTS)
+        elif type_name == "CodeableConcept":
+            yield from _parts(value, ("text",))
+            for coding in value.get("coding", ()):
+                yield from _parts(coding, ("display",))
+        elif type_name in ("Coding", "Identifier", "Annotation", "Reference"):
+            yield from _parts(value, ("display", "text"))
+
+
+def _parts(value: Json, names: tuple[str, ...]) -> Iterator[str]:
+    for name in names:
+        part = value.get(name)
+        if type(part) is str:
+            yield part
+        elif type(part) is list:
+            yield from (p for p in part if type(p) is str)
+
+
+def times(value: Any, type_name: str) -> Iterator[tuple[int, int]]:
+    """Yield half-open [low, high) intervals in milliseconds; an open end reaches to the end of time."""
+    if type(value) is str:
+        try:
+            yield parse_range(value)
+        except ValueError:
+            return
+    elif type(value) is dict:
+        if type_name == "Period":
+            yield _period(value)
+        elif type_name == "Timing":
+            for event in value.get("event", ()):
+                if type(event) is str:
+                    yield parse_range(event)
+            bounds = value.get("repeat", {}).get("boundsPeriod")
+            if bounds:
+                yield _period(bounds)
+
+
+def _period(value: Json) -> tuple[int, int]:
+    start, end = value.get("start"), value.get("end")
+    return (parse_range(start)[0] if start else BEGINNING, parse_range(end)[1] if end else END)
+
+
+def numbers(value: Any) -> Iterator[Decimal]:
+    """Yield the number."""
+    if type(value) is Decimal:
+        yield value
+    elif type(value) is int:
+        yield Decimal(value)
+
+
+def quantities(value: Any, type_name: str) -> Iterator[tuple[Decimal, str, str]]:
+    """Yield (value, system, code or unit) of a Quantity or Money."""
+    if type(value) is dict and "value" in value:
+        number = value["value"]
+        if type(number) in (Decimal, int):
+            if type_name == "Money":
+                yield Decimal(number), "urn:iso:std:iso:4217", value.get("currency", "")
+            else:
+                yield Decimal(number), value.get("system", ""), value.get("code") or value.get("unit", "")
+
+
+def reference_key(reference: str, base_url: str = "") -> str:
+    """Return what a literal reference is indexed as: `Type/id` for one of this server, else the URL as it is.
+
+    The version is left out; https://hl7.org/fhir/R4/search.html#reference.
+    """
+    if base_url and reference.startswith(base_url + "/"):
+        reference = reference[len(base_url) + 1 :]
+    head, history, _ = reference.partition("/_history/")
+    return head if history else reference
