@@ -102,6 +102,11 @@ class App:
         if self._store is not None:
             await self._store.close()
 
+    async def drop_all_data(self) -> None:
+        """Remove every tenant of this deployment: for tests alone."""
+        if self._store is not None:
+            await self._store.drop_everything()
+
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         await self.start()

@@ -91,6 +91,14 @@ class MongoStore:
         await self._driver.command(self._system, gone)
         self._tenants.pop(tenant.name, None)
 
+    async def drop_everything(self) -> None:
+        """Remove every tenant and the system database."""
+        found = await self._driver.command(self._system, {"find": "tenants"})
+        for row in found["cursor"]["firstBatch"]:
+            await self._driver.command(row["database"], {"dropDatabase": 1})
+        await self._driver.command(self._system, {"dropDatabase": 1})
+        self._tenants.clear()
+
     async def close(self) -> None:
         """Drop the connections."""
         await self._driver.close()
