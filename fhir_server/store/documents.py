@@ -77,11 +77,11 @@ def to_stored(document: Json) -> Stored:
     return Stored(
         key=document.get("r") or document["_id"],
         version=document["v"],
-        updated=document["u"],
+        updated=int(document["u"]),  # the driver's Int64 is no plain int
         raw=document.get("raw", b""),
         method=document["m"],
         deleted="x" in document,
-        moment=document.get("d", 0),
+        moment=int(document.get("d", 0)),
         terms=tuple(document.get("t", ())),
     )
 
