@@ -23,7 +23,8 @@ from fhir_server.fhir.fhirpath.nodes import (
 )
 from fhir_server.fhir.fhirpath.singletons import number, quantity
 from fhir_server.fhir.fhirpath.temporal import Temporal
-from fhir_server.fhir.fhirpath.types import system_types
+from fhir_server.fhir.fhirpath.types import system_type
+from fhir_server.fhir.fhirpath.units import CALENDAR
 
 _NUMBERS = frozenset({INTEGER, DECIMAL})
 _TEMPORALS = frozenset({DATE, DATETIME, TIME})
@@ -43,10 +44,10 @@ def equal(left: Collection, right: Collection) -> bool | None:
 
 def node_equal(left: Node, right: Node) -> bool | None:
     """Return whether two nodes are equal, None if their precisions do not tell."""
-    first, second = system_types().get(left.type), system_types().get(right.type)
+    first, second = system_type(left), system_type(right)
     if left.value is None or right.value is None:
         return left.value is right.value and left.element == right.element
-    if first == second and (first == STRING or first == BOOLEAN):
+    if first == second and first in (STRING, BOOLEAN):
         return bool(left.value == right.value)
     if first is None and second is None:
         return left.value is right.value or identity(left) == identity(right)
@@ -80,12 +81,12 @@ def _quantities_equal(left: Node, right: Node) -> bool | None:
 
 
 def _is_calendar(unit: str) -> bool:
-    return quantities.units.CALENDAR.get(unit) in ("year", "month")
+    return CALENDAR.get(unit) in ("year", "month")
 
 
 def temporal_of(node: Node) -> Temporal | None:
     """Return the node's date or time, None if it has none that can be read."""
-    kind = system_types().get(node.type, "")
+    kind = system_type(node) or ""
     if kind not in _TEMPORALS or type(node.value) is not str:
         return None
     return temporal.parse(node.value, kind)
@@ -106,7 +107,7 @@ def equivalent(left: Collection, right: Collection) -> bool:
 
 def node_equivalent(left: Node, right: Node) -> bool:
     """Return whether two nodes are equivalent: text without case and spacing, numbers at the lesser precision."""
-    first, second = system_types().get(left.type), system_types().get(right.type)
+    first, second = system_type(left), system_type(right)
     if left.value is None or right.value is None:
         return left.value is right.value and left.element == right.element
     if first == second == STRING:
@@ -117,7 +118,7 @@ def node_equivalent(left: Node, right: Node) -> bool:
         one, other = quantity(left), quantity(right)
         if one is not None and other is not None:
             return quantities.is_equivalent(one, other)
-    if first is None and second is None or QUANTITY in (first, second):
+    if (first is None and second is None) or QUANTITY in (first, second):
         return _loose(left.value) == _loose(right.value)
     return node_equal(left, right) is True
 
@@ -139,11 +140,11 @@ def order(left: Node, right: Node) -> int | None:
 
     Raises FhirPathEvaluationError for values that have no order, or not with each other.
     """
-    first, second = system_types().get(left.type), system_types().get(right.type)
+    first, second = system_type(left), system_type(right)
     if left.value is None or right.value is None:
         return None
     if (first in _NUMBERS and second in _NUMBERS) or first == second == STRING:
-        return (left.value > right.value) - (left.value < right.value)
+        return int(left.value > right.value) - int(left.value < right.value)
     if first in _TEMPORALS and second in _TEMPORALS and (first == TIME) == (second == TIME):
         one, other = temporal_of(left), temporal_of(right)
         return None if one is None or other is None else temporal.compare(one, other)
@@ -155,7 +156,7 @@ def order(left: Node, right: Node) -> int | None:
 
 def identity(node: Node) -> Hashable:
     """Return a key that two nodes share exactly if they are equal."""
-    kind = system_types().get(node.type)
+    kind = system_type(node)
     value = node.value
     if value is None:
         return ("element", _frozen(node.element))
@@ -164,10 +165,8 @@ def identity(node: Node) -> Hashable:
     if kind in _TEMPORALS:
         known = temporal_of(node)
         return temporal.identity(known) if known else ("date", value)
-    if kind == QUANTITY:
-        amount = quantity(node)
-        return quantities.identity(amount) if amount is not None else _frozen(value)
-    return _frozen(value)
+    amount = quantity(node) if kind == QUANTITY else None
+    return quantities.identity(amount) if amount is not None else _frozen(value)
 
 
 def _frozen(value: Any) -> Hashable:

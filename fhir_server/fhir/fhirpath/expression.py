@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_server.fhir.definitions import r4
-from fhir_server.fhir.fhirpath.compiler import Code, Compiler, Scope, type_set
+from fhir_server.fhir.fhirpath.code import Code, Mode, Scope, type_set
+from fhir_server.fhir.fhirpath.compiler import Compiler
 from fhir_server.fhir.fhirpath.elements import resource_node
 from fhir_server.fhir.fhirpath.errors import (
     FhirPathBudgetExceeded,
@@ -28,7 +29,7 @@ _CACHED = 8192
 class Expression:
     """A compiled expression: immutable, free of any state of evaluations, and so shared between threads."""
 
-    __slots__ = ("_nodes", "_root_type", "_run", "root_type", "text")
+    __slots__ = ("_is_self_contained", "_nodes", "_root_type", "_run", "root_type", "text")
 
     def __init__(self, text: str, root_type: str | None, code: Code) -> None:
         self.text = text
@@ -36,6 +37,7 @@ class Expression:
         self._root_type = root_type if type_set(root_type) else None
         self._run = code.run
         self._nodes = code.nodes if self._root_type else None
+        self._is_self_contained = not code.resolves
 
     def evaluate(
         self,
@@ -54,7 +56,7 @@ class Expression:
 
         Raises FhirPathEvaluationError, FhirPathBudgetExceeded or FhirPathNotSupported.
         """
-        if self._nodes is not None and root is None and environment is None:
+        if self._nodes is not None and (self._is_self_contained or (root is None and not _resolves(environment))):
             value = node if type(node) is dict else node.value  # type: ignore[union-attr] # a dict or a Node
             if type(value) is dict:
                 return self._nodes(value)
@@ -77,8 +79,8 @@ class Expression:
     ) -> bool | None:
         """Return the expression as a condition: None where it is empty, true for any single item that is not a boolean.
 
-        An invariant holds if the answer is True; what None means is for the caller to say. Raises what `evaluate` does,
-        and FhirPathEvaluationError for more than one item.
+        An invariant holds if the answer is True; what None means is for the caller to say. Raises what `evaluate`
+        does, and FhirPathEvaluationError for more than one item.
         """
         return truth(self.evaluate(node, resource=resource, root=root, variables=variables, environment=environment))
 
@@ -97,11 +99,15 @@ class Expression:
         return f"Expression({self.text!r}, root_type={self.root_type!r})"
 
 
+def _resolves(environment: Environment | None) -> bool:
+    return environment is not None and environment.resolve is not None
+
+
 @lru_cache(maxsize=_CACHED)
 def compile(expression: str, root_type: str | None = None, *, strict: bool = False) -> Expression:
     """Return the compiled expression; the same object for the same text and type while it is in the cache.
 
-    `root_type` is the resource, data or backbone type it will be evaluated on: it makes evaluation several times faster,
+    `root_type` is the resource, data or backbone type it will be evaluated on: it makes evaluation much faster,
     drops union branches that start with another type, and must be true. `strict` also refuses elements that cannot
     exist and order where there is none, and makes `as` insist on a single item, as the language says; FHIR's own
     search parameters and invariants need the lenient default.
@@ -117,7 +123,7 @@ def _code(expression: str, root_type: str | None, *, strict: bool = False, is_tr
     try:
         tree = parse(expression)
         scope = Scope(type_set(root_type), is_root=True)
-        return Compiler(strict=strict, is_tracked=is_tracked).compile(tree, scope)
+        return Compiler(Mode(strict, is_tracked)).compile(tree, scope)
     except RecursionError:
         raise FhirPathSyntaxError("nested too deeply", 0) from None
 

@@ -48,7 +48,7 @@ def tokenize(expression: str) -> list[Token]:
     position = 0
     while position < len(expression):
         match = _TOKEN.match(expression, position)
-        if match is None or expression.startswith("/*", position) and match.lastgroup != "space":
+        if match is None or (expression.startswith("/*", position) and match.lastgroup != "space"):
             raise FhirPathSyntaxError(_complaint(expression, position), position)
         kind = match.lastgroup or ""
         if kind != "space":

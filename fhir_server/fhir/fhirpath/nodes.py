@@ -13,10 +13,10 @@ Location = tuple[str | int, ...]
 class Node(msgspec.Struct, frozen=True, gc=False):
     """One item of a collection.
 
-    `value` is a dict (complex type), a str, int, bool or Decimal (primitive), a Quantity (`System.Quantity`), or None for
-    a primitive that has only an id or extensions. Dates and times keep their text. `type` is a FHIR type name (`code`,
-    `CodeableConcept`, `Observation.component`) or a qualified System type (`System.String`). `element` is the id and
-    extensions of a primitive, which JSON keeps apart (`_birthDate`).
+    `value` is a dict (complex type), a str, int, bool or Decimal (primitive), a Quantity (`System.Quantity`), or None
+    for a primitive that has only an id or extensions. Dates and times keep their text. `type` is a FHIR type name
+    (`code`, `CodeableConcept`, `Observation.component`) or a qualified System type (`System.String`). `element` is the
+    id and extensions of a primitive, which JSON keeps apart (`_birthDate`).
     """
 
     value: Any

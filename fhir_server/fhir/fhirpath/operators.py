@@ -13,7 +13,7 @@ from fhir_server.fhir.fhirpath.frame import Frame
 from fhir_server.fhir.fhirpath.functions.mathematics import number_node
 from fhir_server.fhir.fhirpath.nodes import EMPTY, QUANTITY, STRING, Collection, Node, Quantity, boolean, string
 from fhir_server.fhir.fhirpath.singletons import number, quantity, single, text
-from fhir_server.fhir.fhirpath.types import system_types
+from fhir_server.fhir.fhirpath.types import system_type
 from fhir_server.fhir.fhirpath.units import CALENDAR, CODES_CALENDAR
 
 Operator = Callable[[Frame, Collection, Collection], Collection]
@@ -75,7 +75,7 @@ def add(frame: Frame, left: Collection, right: Collection) -> Collection:
     if operands is None:
         return EMPTY
     first, second = operands
-    kinds = {system_types().get(first.type), system_types().get(second.type)}
+    kinds = {system_type(first), system_type(second)}
     if kinds == {STRING}:
         return concatenate(frame, left, right)
     if temporal_of(first) is not None:
@@ -166,11 +166,11 @@ def _calculated(calculate: Callable[[Decimal, Decimal], Decimal], left: Decimal,
 def _moved(node: Node, by: Node, sign: int) -> Collection:
     """Return a date or time moved by a duration.
 
-    The unit is a calendar word or a UCUM code that means the same: an average year or month (`'a'`, `'mo'`) does not. The
-    part of an amount after the point is ignored.
+    The unit is a calendar word or a UCUM code that means the same: an average year or month (`'a'`, `'mo'`) does not.
+    The part of an amount after the point is ignored.
     """
     moment = temporal_of(node)
-    amount = quantity(by) if system_types().get(by.type) == QUANTITY else None
+    amount = quantity(by) if system_type(by) == QUANTITY else None
     if moment is None or amount is None:
         raise FhirPathEvaluationError(f"{node.type} can only be moved by a quantity of time")
     unit = CALENDAR.get(amount.unit) or CODES_CALENDAR.get(amount.unit, "")

@@ -12,10 +12,10 @@ from typing import Any
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.ast import Binary, Call, Expression, Identifier, Literal, TypeOperation
 from fhir_server.fhir.fhirpath.elements import Rows, children, is_primitive, primitives, rows
-from fhir_server.fhir.fhirpath.equality import identity
+from fhir_server.fhir.fhirpath.equality import identity, node_equal
 from fhir_server.fhir.fhirpath.nodes import STRING, Collection, Node
 from fhir_server.fhir.fhirpath.references import target_type
-from fhir_server.fhir.fhirpath.types import system_types
+from fhir_server.fhir.fhirpath.types import specifier, system_types
 
 Json = dict[str, Any]
 Values = Callable[[Json], list[Json]]
@@ -96,7 +96,7 @@ def _primitive(key: str, own: str) -> Nodes:
 
 
 def _choice(pairs: Rows) -> Nodes:
-    singles = [nodes for key, own in pairs if (nodes := _single(key, own)) is not None]
+    singles = [found for key, own in pairs if (found := _single(key, own)) is not None]
     if len(singles) > _FEW:
         return _wide_choice(pairs)
 
@@ -112,7 +112,7 @@ def _choice(pairs: Rows) -> Nodes:
 
 def _wide_choice(pairs: Rows) -> Nodes:
     """Return a choice of many types: the members that are there are looked up, not the ones that could be."""
-    known = {key: _single(key, own) for key, own in pairs}
+    known: dict[str, Nodes | None] = {key: _single(key, own) for key, own in pairs}
     known |= {"_" + key: known[key] for key, own in pairs if is_primitive(own)}
 
     def nodes(value: Json) -> Collection:
@@ -146,7 +146,7 @@ def extensions(parent: Values, url: str) -> Values:
 
 
 def condition(criteria: Expression, own: str) -> Condition | None:
-    """Return a criterion on values of a complex type as a plain condition, or None if it is not one of the simple kinds.
+    """Return a criterion on values of a complex type as a plain condition, or None if it is not a simple one.
 
     Simple are `resolve() is Patient`, `system = 'phone'`, and the latter joined by `and`.
     """
@@ -168,8 +168,8 @@ def _points_to(criteria: TypeOperation, own: str) -> Condition | None:
     )
     if own != "Reference" or criteria.operator != "is" or not is_resolve:
         return None
-    wanted = criteria.type_name
-    return lambda value, start: target_type(value, start) == wanted
+    is_wanted = specifier(criteria.type_name).accepts
+    return lambda value, start: is_wanted(target_type(value, start) or "")
 
 
 def _says(criteria: Binary, own: str) -> Condition | None:
@@ -187,7 +187,7 @@ def _says(criteria: Binary, own: str) -> Condition | None:
 
 
 def merged(branches: list[Nodes], are_plain: bool) -> Nodes:
-    """Return the union of paths, without duplicates. Plain nodes (neither dates nor quantities) are told apart by value."""
+    """Return the union of paths, without duplicates. Plain nodes (no dates, no quantities) are told apart by value."""
     distinct = _distinct_plain if are_plain else _distinct
 
     if len(branches) == 1:
@@ -208,6 +208,12 @@ def merged(branches: list[Nodes], are_plain: bool) -> Nodes:
 def _distinct(nodes: Collection) -> Collection:
     if len(nodes) < 2:
         return nodes
+    if len(nodes) <= _FEW // 2:
+        out: Collection = []
+        for node in nodes:
+            if not any(node_equal(node, other) for other in out):
+                out.append(node)
+        return out
     return list({identity(node): node for node in reversed(nodes)}.values())[::-1]
 
 

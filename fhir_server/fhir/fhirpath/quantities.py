@@ -25,7 +25,7 @@ def quantity_of(value: Any) -> Quantity | None:
     if type(value) is not dict or "comparator" in value:
         return None
     amount = value.get("value")
-    if type(amount) not in (int, Decimal) or not is_sane(Decimal(amount)):
+    if not isinstance(amount, int | Decimal) or not is_sane(Decimal(amount)):
         return None
     code, system = value.get("code"), value.get("system")
     if type(code) is str and system == UCUM:
@@ -73,7 +73,7 @@ def identity(value: Quantity) -> tuple[object, ...]:
 def add(left: Quantity, right: Quantity, sign: int) -> Quantity | None:
     """Return the sum (or, with sign -1, the difference) in the left one's unit; None if the units do not fit."""
     converted = units.convert(right.value, right.unit, left.unit)
-    return None if converted is None else Quantity(left.value + sign * converted, left.unit)
+    return None if converted is None else _fitting(left.value + sign * converted, left.unit)
 
 
 def multiply(left: Quantity, right: Quantity, sign: int) -> Quantity | None:
@@ -82,11 +82,15 @@ def multiply(left: Quantity, right: Quantity, sign: int) -> Quantity | None:
         return None
     value = left.value * right.value if sign > 0 else left.value / right.value
     if right.unit == "1":
-        return Quantity(value, left.unit)
+        return _fitting(value, left.unit)
     if left.unit == "1" and sign > 0:
-        return Quantity(value, right.unit)
+        return _fitting(value, right.unit)
     known = units.product(_definite(left.unit), _definite(right.unit), sign)
-    return None if known is None else Quantity(value * units.decimal(known[0]), known[1])
+    return None if known is None else _fitting(value * units.decimal(known[0]), known[1])
+
+
+def _fitting(value: Decimal, unit: str) -> Quantity | None:
+    return Quantity(value, unit) if is_sane(value) else None
 
 
 def _definite(unit: str) -> str:

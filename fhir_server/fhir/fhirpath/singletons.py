@@ -7,7 +7,7 @@ from decimal import Decimal
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.nodes import BOOLEAN, DECIMAL, INTEGER, QUANTITY, STRING, Collection, Node, Quantity
 from fhir_server.fhir.fhirpath.quantities import quantity_of
-from fhir_server.fhir.fhirpath.types import system_types
+from fhir_server.fhir.fhirpath.types import system_type, system_types
 
 Number = int | Decimal
 
@@ -38,9 +38,10 @@ def text(collection: Collection) -> str | None:
     node = single(collection)
     if node is None or node.value is None:
         return None
-    if system_types().get(node.type) != STRING or type(node.value) is not str:
+    if system_type(node) != STRING:
         raise FhirPathEvaluationError(f"a string is needed, not {node.type}")
-    return node.value
+    value: str = node.value
+    return value
 
 
 def whole(collection: Collection) -> int | None:
@@ -48,14 +49,15 @@ def whole(collection: Collection) -> int | None:
     node = single(collection)
     if node is None or node.value is None:
         return None
-    if system_types().get(node.type) != INTEGER or type(node.value) is not int:
+    if system_type(node) != INTEGER:
         raise FhirPathEvaluationError(f"an integer is needed, not {node.type}")
-    return node.value
+    value: int = node.value
+    return value
 
 
 def number(node: Node) -> Number | None:
     """Return the node's number, or None if it is none."""
-    if system_types().get(node.type) in (INTEGER, DECIMAL) and type(node.value) in (int, Decimal):
+    if system_type(node) in (INTEGER, DECIMAL):
         value: Number = node.value
         return value
     return None
@@ -63,7 +65,7 @@ def number(node: Node) -> Number | None:
 
 def quantity(node: Node) -> Quantity | None:
     """Return the node as a quantity, numbers included (unit `1`), or None if it is none."""
-    if system_types().get(node.type) == QUANTITY:
+    if system_type(node) == QUANTITY:
         return quantity_of(node.value)
     value = number(node)
     return None if value is None else Quantity(Decimal(value), "1")

@@ -109,8 +109,8 @@ def identity(value: Temporal) -> tuple[object, ...]:
 def add(value: Temporal, amount: int, unit: str) -> Temporal | None:
     """Return the value moved by whole calendar units, or None where the calendar ends.
 
-    A unit finer than the value is first reduced to the value's precision: a year and 24 months make two years later. The
-    last day of a month stays inside the month it comes to.
+    A unit finer than the value is first reduced to the value's precision: a year and 24 months make two years later.
+    The last day of a month stays inside the month it comes to.
     """
     parts = list(value.parts)
     if value.kind == TIME:
@@ -121,7 +121,7 @@ def add(value: Temporal, amount: int, unit: str) -> Temporal | None:
     unit, amount = ("day", amount * 7) if unit == "week" else (unit, amount)
     if len(parts) < 3:
         days = int(amount / Decimal(_DAYS_IN[unit]))
-        return _add_months(value, days // 30 if len(parts) == 2 else days // 365 * 12)
+        return _add_months(value, int(days / 30) if len(parts) == 2 else int(days / 365) * 12)
     precise = [*parts, 0, 0, 0][:6]
     moved = _move(precise, _microseconds(amount, unit))
     return None if moved is None else _with(value, moved[: len(parts)])

@@ -5,6 +5,7 @@ https://hl7.org/fhirpath/N1/#models, https://hl7.org/fhir/R4/fhirpath.html#types
 
 from __future__ import annotations
 
+from decimal import Decimal
 from functools import lru_cache
 
 from fhir_server.fhir.definitions import r4
@@ -18,6 +19,8 @@ from fhir_server.fhir.fhirpath.nodes import (
     QUANTITY,
     STRING,
     TIME,
+    Node,
+    Quantity,
 )
 
 _PRIMITIVES = {
@@ -34,7 +37,9 @@ _PRIMITIVES = {
 _SYSTEM = frozenset({BOOLEAN, STRING, INTEGER, DECIMAL, DATE, DATETIME, TIME, QUANTITY})
 
 
-def _system_types() -> dict[str, str]:
+@lru_cache(maxsize=1)
+def system_types() -> dict[str, str]:
+    """Return {type name: the System type its values are converted to}; other complex types are not in it."""
     types = {name: name for name in _SYSTEM}
     for name, definition in r4().types.items():
         if definition.kind == "primitive":
@@ -44,17 +49,30 @@ def _system_types() -> dict[str, str]:
     return types
 
 
-@lru_cache(maxsize=1)
-def system_types() -> dict[str, str]:
-    """Return {type name: the System type its values are converted to}; other complex types are not in it."""
-    return _system_types()
+def system_type(node: Node) -> str | None:
+    """Return the System type of a node; None for other complex types, and for a value that is not of its type."""
+    kind = system_types().get(node.type)
+    return kind if kind is not None and type(node.value) in _HELD[kind] else None
+
+
+_HELD: dict[str, tuple[type, ...]] = {
+    BOOLEAN: (bool,),
+    STRING: (str,),
+    INTEGER: (int,),
+    DECIMAL: (Decimal, int),
+    DATE: (str,),
+    DATETIME: (str,),
+    TIME: (str,),
+    QUANTITY: (Quantity, dict),
+}
 
 
 class TypeSpecifier:
     """A resolved type name: `accepts` says whether a node type is one, `is_exactly` is what `as` and `ofType` ask.
 
-    An unqualified name is FHIR's if FHIR has it, else System's; `Quantity` is both. An abstract FHIR type is accepted by
-    `as` and `ofType` for everything derived from it, a concrete one only for itself: a `code` is not `ofType(string)`.
+    An unqualified name is FHIR's if FHIR has it, else System's; `Quantity` is both. An abstract FHIR type is accepted
+    by `as` and `ofType` for everything derived from it, a concrete one only for itself: a `code` is not
+    `ofType(string)`. A System type is accepted by them for the FHIR primitives that convert to it.
     """
 
     __slots__ = ("_exact", "_kinds", "name")
@@ -62,21 +80,19 @@ class TypeSpecifier:
     def __init__(self, name: str) -> None:
         self.name = name
         namespace, _, local = name.rpartition(".")
-        known = r4().types.get(local)
-        if namespace not in ("", "FHIR", "System") and name in r4().types:
-            namespace, local, known = "FHIR", name, r4().types[name]
-        system = f"System.{local}" if namespace != "FHIR" else ""
-        if namespace == "System":
-            known = None
-        if known is None and system not in _SYSTEM and namespace != "System":
+        if name in r4().types or namespace == "FHIR":
+            namespace, local = "FHIR" if namespace else "", name.removeprefix("FHIR.")
+        fhir = r4().types.get(local) if namespace in ("", "FHIR") else None
+        system = f"System.{local}" if namespace in ("", "System") else ""
+        if fhir is None and system not in _SYSTEM and namespace != "System":
             raise FhirPathSemanticError(f"there is no type {name}")
-        self._kinds = {system} if system in _SYSTEM else set()
+        self._kinds = {system} & _SYSTEM
         self._exact = set(self._kinds)
-        if known is not None:
+        if fhir is not None:
             self._kinds |= _descendants(local)
-            self._exact |= _descendants(local) if known.abstract or local in _OPEN else {local}
-        elif system in _SYSTEM:
-            self._exact |= {fhir for fhir, own in system_types().items() if own == system and own != QUANTITY}
+            self._exact |= _descendants(local) if fhir.abstract else {local}
+        elif system != QUANTITY:
+            self._exact |= {own for own, kind in system_types().items() if kind == system}
 
     def accepts(self, type_name: str) -> bool:
         """Whether a node of this type `is` of the specified one."""
@@ -90,9 +106,6 @@ class TypeSpecifier:
     def exact(self) -> frozenset[str]:
         """The types that `as` and `ofType` keep."""
         return frozenset(self._exact)
-
-
-_OPEN = frozenset({"BackboneElement", "Element"})
 
 
 @lru_cache(maxsize=512)

@@ -111,5 +111,7 @@ def _has_value(node: Node, kind: str, text: str) -> bool:
         return str(node.value) == text if kind == "" else Decimal(node.value) == Decimal(text)
     if system_types().get(node.type) == "System.Quantity":
         return written(node.value) == text
-    prefix = {"System.Date": "@", "System.DateTime": "@", "System.Time": "@T"}.get(system_types().get(node.type, ""), "")
+    prefix = {"System.Date": "@", "System.DateTime": "@", "System.Time": "@T"}.get(
+        system_types().get(node.type, ""), ""
+    )
     return text in (f"{prefix}{node.value}", node.value if kind not in ("date", "dateTime") else None)

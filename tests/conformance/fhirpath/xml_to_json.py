@@ -57,7 +57,9 @@ def _value(element: ElementTree.Element, own: str) -> tuple[Any, dict[str, Any]]
         return _resource(element[0]), {}
     if r4().types[own].kind != "primitive":
         return _members(element, own), {}
-    return _primitive(element.get("value"), own), _members(element, own) if len(element) or "id" in element.attrib else {}
+    return _primitive(element.get("value"), own), _members(element, own) if len(
+        element
+    ) or "id" in element.attrib else {}
 
 
 def _primitive(text: str | None, own: str) -> Any:

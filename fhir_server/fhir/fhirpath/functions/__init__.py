@@ -39,8 +39,8 @@ UNORDERED = "unordered"  # returns items in no defined order
 class Function:
     """A function of the language.
 
-    A lazy one gets its arguments as closures to evaluate per item, the others get collections. `returns` is a type, SAME,
-    UNORDERED, or empty where it depends on the data. `ordered` ones mean nothing on an unordered input.
+    A lazy one gets its arguments as closures to evaluate per item, the others get collections. `returns` is a type,
+    SAME, UNORDERED, or empty where it depends on the data. `ordered` ones mean nothing on an unordered input.
     """
 
     run: Callable[..., Collection]

@@ -86,7 +86,7 @@ def _temporal_boundary(value: Temporal, type_name: str, digits: int | None, side
         parts[-1] = _milliseconds(parts[-1], value, side)
     elif count == (3 if is_time else 6):
         parts[-1] = int(parts[-1])
-    kind = value.kind if is_time or count <= 3 and value.kind == "System.Date" else DATETIME
+    kind = value.kind if is_time or (count <= 3 and value.kind == "System.Date") else DATETIME
     if not is_time and count <= 3:
         kind = "System.Date" if value.kind == "System.Date" else DATETIME
     zone = value.zone

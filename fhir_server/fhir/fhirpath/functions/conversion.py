@@ -25,7 +25,7 @@ from fhir_server.fhir.fhirpath.nodes import (
     boolean,
 )
 from fhir_server.fhir.fhirpath.singletons import single, text, truth
-from fhir_server.fhir.fhirpath.types import system_types
+from fhir_server.fhir.fhirpath.types import system_type
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1", "1.0"})
 _FALSE = frozenset({"false", "f", "no", "n", "0", "0.0"})
@@ -124,7 +124,7 @@ def _to_time(node: Node, kind: str | None) -> object:
 
 def _converted(convert: Converter, focus: Collection) -> object:
     node = single(focus)
-    return None if node is None or node.value is None else convert(node, system_types().get(node.type))
+    return None if node is None or node.value is None else convert(node, system_type(node))
 
 
 def _to(convert: Converter, kind: str) -> Callable[[Frame, Collection], Collection]:

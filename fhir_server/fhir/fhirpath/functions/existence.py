@@ -8,7 +8,7 @@ from fhir_server.fhir.fhirpath.frame import Frame, Run
 from fhir_server.fhir.fhirpath.functions.filtering import where
 from fhir_server.fhir.fhirpath.nodes import BOOLEAN, FALSE, TRUE, Collection, boolean, integer
 from fhir_server.fhir.fhirpath.singletons import truth
-from fhir_server.fhir.fhirpath.types import system_types
+from fhir_server.fhir.fhirpath.types import system_type
 
 
 def empty(frame: Frame, focus: Collection) -> Collection:
@@ -57,7 +57,7 @@ def any_false(frame: Frame, focus: Collection) -> Collection:
 
 def _booleans(focus: Collection) -> list[bool]:
     for node in focus:
-        if system_types().get(node.type) != BOOLEAN:
+        if system_type(node) != BOOLEAN and node.value is not None:
             raise FhirPathEvaluationError(f"booleans are needed, not {node.type}")
     return [node.value for node in focus if node.value is not None]
 

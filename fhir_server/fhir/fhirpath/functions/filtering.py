@@ -32,6 +32,7 @@ def select(frame: Frame, focus: Collection, projection: Run) -> Collection:
         frame.this = [node]
         out += projection(frame)
     frame.this, frame.index = this, index
+    frame.spend(len(out))
     return out
 
 

@@ -35,7 +35,7 @@ def absolute(frame: Frame, focus: Collection) -> Collection:
         if amount is not None:
             return [Node(Quantity(abs(amount.value), amount.unit), QUANTITY)]
     value = needed(focus)
-    return number_node(None if value is None else abs(value))
+    return EMPTY if value is None else number_node(-value if value < 0 else value)
 
 
 def ceiling(frame: Frame, focus: Collection) -> Collection:

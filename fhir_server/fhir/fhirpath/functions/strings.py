@@ -83,9 +83,8 @@ def replace(frame: Frame, focus: Collection, pattern: Collection, substitution: 
     values = _strings(frame, focus, pattern, substitution)
     if values is None:
         return EMPTY
-    result = values[0].replace(values[1], values[2])
-    frame.spend(len(result) // _CHARACTERS_PER_STEP)
-    return string(result)
+    frame.spend(values[0].count(values[1]) * len(values[2]) // _CHARACTERS_PER_STEP)
+    return string(values[0].replace(values[1], values[2]))
 
 
 def matches(frame: Frame, focus: Collection, regex: Collection) -> Collection:
@@ -108,12 +107,11 @@ def replace_matches(frame: Frame, focus: Collection, regex: Collection, substitu
     template = re.sub(
         r"\$(\d+|\{\w+\})", lambda match: rf"\g<{match.group(1).strip('{}')}>", values[2].replace("\\", "\\\\")
     )
+    frame.spend((len(values[0]) + 1) * len(template) // _CHARACTERS_PER_STEP)
     try:
-        result = pattern_of(values[1]).sub(template, values[0])
+        return string(pattern_of(values[1]).sub(template, values[0]))
     except (re.error, IndexError) as error:
         raise FhirPathEvaluationError("the substitution names a group that the pattern does not have") from error
-    frame.spend(len(result) // _CHARACTERS_PER_STEP)
-    return string(result)
 
 
 @lru_cache(maxsize=512)
@@ -148,8 +146,10 @@ def split(frame: Frame, focus: Collection, separator: Collection) -> Collection:
 def join(frame: Frame, focus: Collection, separator: Collection = EMPTY) -> Collection:
     if not focus:
         return EMPTY
-    parts = _strings(frame, *([node] for node in focus if node.value is not None))
-    return string((text(separator) or "").join(parts or []))
+    parts = _strings(frame, *([node] for node in focus if node.value is not None)) or []
+    glue = text(separator) or ""
+    frame.spend(len(parts) * len(glue) // _CHARACTERS_PER_STEP)
+    return string(glue.join(parts))
 
 
 def encode(frame: Frame, focus: Collection, form: Collection) -> Collection:

@@ -14,7 +14,9 @@ from fhir_server.fhir.fhirpath.singletons import whole
 
 def item(frame: Frame, focus: Collection, index: Collection) -> Collection:
     position = whole(index)
-    return EMPTY if position is None or not 0 <= position < len(focus) else [focus[position]]
+    if position is None or not 0 <= position < len(focus):
+        return EMPTY
+    return [focus[position]]
 
 
 def single(frame: Frame, focus: Collection) -> Collection:
@@ -52,7 +54,7 @@ def _needed(count: Collection) -> int:
 def intersect(frame: Frame, focus: Collection, other: Collection) -> Collection:
     frame.spend(len(focus) + len(other))
     wanted = {identity(node) for node in other}
-    found = {}
+    found: dict[object, Node] = {}
     for node in focus:
         key = identity(node)
         if key in wanted:
@@ -79,8 +81,11 @@ def sort(frame: Frame, focus: Collection, *keys: tuple[Run, int]) -> Collection:
         rows.append(([key(frame) for key, _ in keys] if keys else [[node]], node))
     frame.this, frame.index = this, index
     signs = [sign for _, sign in keys] or [1]
-    rows.sort(key=cmp_to_key(lambda left, right: _compare_keys(left[0], right[0], signs)))
-    return [node for _, node in rows]
+
+    def compare(left: tuple[list[Collection], Node], right: tuple[list[Collection], Node]) -> int:
+        return _compare_keys(left[0], right[0], signs)
+
+    return [node for _, node in sorted(rows, key=cmp_to_key(compare))]
 
 
 def _compare_keys(left: list[Collection], right: list[Collection], signs: list[int]) -> int:
