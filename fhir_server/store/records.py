@@ -62,7 +62,7 @@ class Records:
         if current is not None and current.version == version:
             return current
         where = {"$and": [{"r": key, "v": version}, self._seen()]}
-        found = await self._find(HISTORY, where, HISTORY_PROJECTION, 1)
+        found, _ = await self._find(HISTORY, where, HISTORY_PROJECTION, 1)
         return to_stored(found[0]) if found else None
 
     async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
@@ -70,9 +70,9 @@ class Records:
         query = live(self._scope, where)
         if after is not None:
             query = {"$and": [query, beyond(order, after)]} if query else beyond(order, after)
-        found = await self._find(RESOURCES, query, PROJECTION, limit + 1, to_sort(order))
+        found, cut = await self._find(RESOURCES, query, PROJECTION, limit + 1, to_sort(order))
         records = tuple(to_stored(d) for d in found[:limit])
-        return Page(records, more=len(found) > limit)
+        return Page(records, more=cut or len(found) > limit)
 
     async def count(self, where: Criterion, cap: int = 0) -> int:
         """Count live resources; with a cap, count no further than that."""
@@ -138,12 +138,10 @@ class Records:
             wanted = list(dict.fromkeys(keys[start : start + MAX_IN]))
             while wanted:
                 query = guarded(self._scope, Key(tuple(wanted)))
-                reply = await self._command(
-                    {"find": RESOURCES, "filter": query, "projection": projection, "batchSize": len(wanted)}
-                )
-                batch = reply["cursor"]["firstBatch"]
+                query = {"find": RESOURCES, "filter": query, "projection": projection, "limit": len(wanted)}
+                batch, cut = await self._one_batch(query)
                 found.update({d["_id"]: to_stored(d) for d in batch})
-                if not reply["cursor"]["id"] or not batch:
+                if not cut or not batch:
                     break
                 # A reply ends at 16 MB: ask again for what was left out.
                 wanted = [key for key in wanted if key not in found]
@@ -151,15 +149,20 @@ class Records:
 
     async def _find(
         self, collection: str, query: Json, projection: Json, limit: int, sort: Json | None = None
-    ) -> list[Json]:
-        """Return up to `limit` documents; fewer when they would not fit one reply of 16 MB."""
-        command: Json = {
-            "find": collection, "filter": query, "projection": projection, "limit": limit, "batchSize": limit
-        }  # fmt: skip
+    ) -> tuple[list[Json], bool]:
+        """Return up to `limit` documents, and whether there would be more of them but for the 16 MB of a reply."""
+        command: Json = {"find": collection, "filter": query, "projection": projection, "limit": limit}
         if sort:
             command["sort"] = sort
-        found: list[Json] = (await self._command(command))["cursor"]["firstBatch"]
-        return found
+        return await self._one_batch(command)
+
+    async def _one_batch(self, command: Json) -> tuple[list[Json], bool]:
+        """Run a find that answers in one reply; also return whether it was cut short at 16 MB."""
+        cursor = (await self._command({**command, "batchSize": command["limit"] + 1}))["cursor"]
+        if cursor["id"]:
+            await self._command({"killCursors": command["find"], "cursors": [cursor["id"]]})
+        batch: list[Json] = cursor["firstBatch"]
+        return batch, bool(cursor["id"])
 
     def _seen(self) -> Json:
         return guarded(self._scope, Everything())
