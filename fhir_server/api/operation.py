@@ -6,7 +6,7 @@ a handler returns a resource (as JSON or as its bytes), or a Job for what takes 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
@@ -58,6 +58,11 @@ class Server(Protocol):
         """The URL of the FHIR API for this tenant."""
         ...
 
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """The names of the concrete resource types of FHIR R4."""
+        ...
+
     def now(self) -> int:
         """Return milliseconds since the epoch."""
         ...
@@ -79,7 +84,7 @@ class Server(Protocol):
         ...
 
     def references_of(self, raw: bytes) -> set[str]:
-        """Return the local references (`Type/id`) in a stored resource."""
+        """Return the local references (`Type/id`) in a stored resource, or in several joined by newlines."""
         ...
 
     async def criterion(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Criterion:
@@ -96,6 +101,14 @@ class Server(Protocol):
 
     async def change_meta(self, key: str, change: Callable[[Json], Json]) -> Json:
         """Change the meta of a resource without the check of its content, and return the new meta."""
+        ...
+
+    def open_source(self, url: str) -> AsyncIterator[bytes]:
+        """Return the content of a file to be imported, chunk by chunk, unpacked when it is gzip.
+
+        Raises InvalidRequest at once for a URL this server may not fetch, while reading for content that passes the
+        limits, and Unavailable when the source does not answer.
+        """
         ...
 
     def sign(self, fields: tuple[str | int, ...], *bound_to: str) -> str:
