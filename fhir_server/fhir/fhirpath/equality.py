@@ -169,6 +169,14 @@ def identity(node: Node) -> Hashable:
     return quantities.identity(amount) if amount is not None else _frozen(value)
 
 
+def distinct_nodes(nodes: Collection) -> Collection:
+    """Return the nodes without repetitions, the first of each where it was."""
+    found: dict[Hashable, Node] = {}
+    for node in nodes:
+        found.setdefault(identity(node), node)
+    return list(found.values())
+
+
 def _frozen(value: Any) -> Hashable:
     if type(value) is dict:
         return frozenset((key, _frozen(item)) for key, item in value.items())

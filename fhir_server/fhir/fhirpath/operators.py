@@ -11,7 +11,7 @@ from fhir_server.fhir.fhirpath.equality import equal, equivalent, identity, orde
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame
 from fhir_server.fhir.fhirpath.functions.mathematics import number_node
-from fhir_server.fhir.fhirpath.nodes import EMPTY, QUANTITY, STRING, Collection, Node, Quantity, boolean, string
+from fhir_server.fhir.fhirpath.nodes import EMPTY, QUANTITY, STRING, TIME, Collection, Node, Quantity, boolean, string
 from fhir_server.fhir.fhirpath.singletons import number, quantity, single, text
 from fhir_server.fhir.fhirpath.types import system_type
 from fhir_server.fhir.fhirpath.units import CALENDAR, CODES_CALENDAR
@@ -176,6 +176,8 @@ def _moved(node: Node, by: Node, sign: int) -> Collection:
     unit = CALENDAR.get(amount.unit) or CODES_CALENDAR.get(amount.unit, "")
     if not unit or amount.unit in ("a", "mo"):
         raise FhirPathEvaluationError("a date or time can only be moved by calendar units")
+    if moment.kind == TIME and unit not in temporal.CLOCK_UNITS:
+        raise FhirPathEvaluationError(f"a time of day cannot be moved by a {unit}")
     result = temporal.add(moment, sign * int(amount.value), unit)
     return EMPTY if result is None else [Node(temporal.text(result), node.type)]
 

@@ -175,7 +175,8 @@ class _Parser:
             return Literal(Node(Quantity(Decimal(token.text), unit), QUANTITY))
         if "." in token.text:
             return Literal(Node(Decimal(token.text), DECIMAL))
-        if len(token.text) > 10 or int(token.text) > MAX_INTEGER + 1:
+        follows_minus = self._next > 1 and self._tokens[self._next - 2].text == "-"
+        if len(token.text) > 10 or int(token.text) > MAX_INTEGER + follows_minus:
             raise FhirPathSyntaxError("an integer does not fit in 32 bits", token.position)
         return Literal(Node(int(token.text), INTEGER))
 

@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.ast import Binary, Call, Expression, Identifier, Literal, TypeOperation
 from fhir_server.fhir.fhirpath.elements import Rows, children, is_primitive, primitives, rows
-from fhir_server.fhir.fhirpath.equality import identity, node_equal
+from fhir_server.fhir.fhirpath.equality import distinct_nodes, node_equal
 from fhir_server.fhir.fhirpath.nodes import STRING, Collection, Node
 from fhir_server.fhir.fhirpath.references import target_type
 from fhir_server.fhir.fhirpath.types import specifier, system_types
@@ -214,7 +214,7 @@ def _distinct(nodes: Collection) -> Collection:
             if not any(node_equal(node, other) for other in out):
                 out.append(node)
         return out
-    return list({identity(node): node for node in reversed(nodes)}.values())[::-1]
+    return distinct_nodes(nodes)
 
 
 def _distinct_plain(nodes: Collection) -> Collection:

@@ -71,9 +71,16 @@ def identity(value: Quantity) -> tuple[object, ...]:
 
 
 def add(left: Quantity, right: Quantity, sign: int) -> Quantity | None:
-    """Return the sum (or, with sign -1, the difference) in the left one's unit; None if the units do not fit."""
-    converted = units.convert(right.value, right.unit, left.unit)
-    return None if converted is None else _fitting(left.value + sign * converted, left.unit)
+    """Return the sum (or, with sign -1, the difference) in the finer of the units; None if they do not fit."""
+    unit = finer(left.unit, right.unit)
+    first, second = units.convert(left.value, left.unit, unit), units.convert(right.value, right.unit, unit)
+    return None if first is None or second is None else _fitting(first + sign * second, unit)
+
+
+def finer(left: str, right: str) -> str:
+    """Return the smaller of two units."""
+    one, other = units.unit(left), units.unit(right)
+    return right if one is not None and other is not None and other.factor < one.factor else left
 
 
 def multiply(left: Quantity, right: Quantity, sign: int) -> Quantity | None:

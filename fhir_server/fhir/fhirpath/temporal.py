@@ -31,6 +31,8 @@ _HOURS = 4  # a date-time of this many parts has an hour
 _EARLIEST_ZONE = 14 * 60
 _LATEST_ZONE = -12 * 60
 
+CLOCK_UNITS = frozenset({"hour", "minute", "second", "millisecond"})
+
 Part = int | Decimal
 
 
@@ -107,7 +109,7 @@ def identity(value: Temporal) -> tuple[object, ...]:
 
 
 def add(value: Temporal, amount: int, unit: str) -> Temporal | None:
-    """Return the value moved by whole calendar units, or None where the calendar ends.
+    """Return the value moved by whole calendar units (a time by CLOCK_UNITS), or None where the calendar ends.
 
     A unit finer than the value is first reduced to the value's precision: a year and 24 months make two years later.
     The last day of a month stays inside the month it comes to.
@@ -146,8 +148,6 @@ def _add_months(value: Temporal, months: int) -> Temporal | None:
 
 def _add_time(value: Temporal, amount: int, unit: str) -> Temporal | None:
     """Move a time of day, which wraps at midnight."""
-    if unit not in ("hour", "minute", "second", "millisecond"):
-        return None
     parts = [2000, 1, 1, *value.parts, 0, 0][:6]
     moved = _move(parts, _microseconds(amount, unit) % 86_400_000_000)
     return None if moved is None else _with(value, moved[3 : 3 + len(value.parts)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.fhir.fhirpath.equality import identity
+from fhir_server.fhir.fhirpath.equality import distinct_nodes, identity
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame, Run
 from fhir_server.fhir.fhirpath.functions.filtering import where
@@ -79,7 +79,7 @@ def distinct(frame: Frame, focus: Collection) -> Collection:
     if len(focus) < 2:
         return focus
     frame.spend(len(focus))
-    return list({identity(node): node for node in reversed(focus)}.values())[::-1]
+    return distinct_nodes(focus)
 
 
 def is_distinct(frame: Frame, focus: Collection) -> Collection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cmp_to_key
 
-from fhir_server.fhir.fhirpath.equality import identity, order
+from fhir_server.fhir.fhirpath.equality import distinct_nodes, identity, order
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame, Run
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, Node
@@ -54,12 +54,7 @@ def _needed(count: Collection) -> int:
 def intersect(frame: Frame, focus: Collection, other: Collection) -> Collection:
     frame.spend(len(focus) + len(other))
     wanted = {identity(node) for node in other}
-    found: dict[object, Node] = {}
-    for node in focus:
-        key = identity(node)
-        if key in wanted:
-            found.setdefault(key, node)
-    return list(found.values())
+    return distinct_nodes([node for node in focus if identity(node) in wanted])
 
 
 def exclude(frame: Frame, focus: Collection, other: Collection) -> Collection:
