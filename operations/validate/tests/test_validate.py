@@ -1,0 +1,115 @@
+"""$validate with a server in memory. https://hl7.org/fhir/R4/resource-operation-validate.html"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_server.api import Deleted, InvalidRequest, Issue, NotFound, NotSupported, decode_stored
+from operations.conftest import Calling, Records, Server
+from operations.validate import validate
+
+Json = dict[str, Any]
+PATIENT: Json = {"resourceType": "Patient", "id": "1"}
+ALL_OK = [{"severity": "information", "code": "informational", "diagnostics": "All OK"}]
+
+
+def issues(raw: bytes) -> list[Json]:
+    outcome = decode_stored(raw)
+    assert outcome["resourceType"] == "OperationOutcome"
+    found: list[Json] = outcome["issue"]
+    return found
+
+
+async def test_a_resource_in_order(calling: Calling, records: Records) -> None:
+    assert issues(await validate(calling("Patient", resource=PATIENT))) == ALL_OK
+    assert records.by_key == {}
+
+
+async def test_every_issue_is_listed(calling: Calling, server: Server) -> None:
+    server.refused["1"] = [Issue("value", "no such code", "Patient.gender"), Issue("required", "missing", "Patient.a")]
+    assert issues(await validate(calling("Patient", resource=PATIENT))) == [
+        {"severity": "error", "code": "value", "diagnostics": "no such code", "expression": ["Patient.gender"]},
+        {"severity": "error", "code": "required", "diagnostics": "missing", "expression": ["Patient.a"]},
+    ]
+
+
+async def test_another_type_than_the_url_says(calling: Calling) -> None:
+    found = issues(await validate(calling("Observation", resource=PATIENT)))
+    assert [(i["code"], i["expression"]) for i in found] == [("invalid", ["resourceType"])]
+
+
+async def test_the_stored_resource_where_none_is_sent(calling: Calling, records: Records, server: Server) -> None:
+    records.add(PATIENT)
+    assert issues(await validate(calling("Patient/1"))) == ALL_OK
+    server.refused["1"] = [Issue("value", "stored before the rule")]
+    assert [i["diagnostics"] for i in issues(await validate(calling("Patient/1")))] == ["stored before the rule"]
+
+
+async def test_nothing_to_validate(calling: Calling) -> None:
+    with pytest.raises(InvalidRequest, match="Send the resource"):
+        await validate(calling("Patient"))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"mode": "delete"}, {"mode": "delete", "resource": PATIENT}])
+async def test_no_such_instance(calling: Calling, records: Records, parameters: Json) -> None:
+    with pytest.raises(NotFound):
+        await validate(calling("Patient/1", **parameters))
+    records.add(PATIENT)
+    records.delete("Patient/1")
+    with pytest.raises(Deleted):
+        await validate(calling("Patient/1", **parameters))
+
+
+async def test_a_deletion_looks_at_no_content(calling: Calling, records: Records, server: Server) -> None:
+    records.add(PATIENT)
+    server.refused["1"] = [Issue("value", "wrong")]
+    assert issues(await validate(calling("Patient/1", mode="delete"))) == ALL_OK
+    assert not records.by_key["Patient/1"].deleted
+
+
+@pytest.mark.parametrize(
+    ("on", "resource", "expected"),
+    [
+        ("Patient/1", PATIENT, []),
+        ("Patient", PATIENT, []),
+        ("Patient/2", PATIENT, ["An update would be refused: the resource has another id than the URL."]),
+        ("Patient", {"resourceType": "Patient"}, ["An update would be refused: the resource has no id."]),
+    ],
+)
+async def test_an_update_needs_the_id_of_the_url(
+    calling: Calling, on: str, resource: Json, expected: list[str]
+) -> None:
+    found = issues(await validate(calling(on, resource=resource, mode="update")))
+    assert [i["diagnostics"] for i in found] == (expected or ["All OK"])
+    assert issues(await validate(calling(on, resource=resource, mode="create"))) == ALL_OK
+
+
+@pytest.mark.parametrize(
+    ("parameters", "failure", "message"),
+    [
+        ({"mode": "replace"}, InvalidRequest, "mode must be one of create, update, delete, profile"),
+        ({"mode": "profile"}, InvalidRequest, "needs the parameter profile"),
+        ({"mode": "delete"}, InvalidRequest, "about one resource"),
+        ({"profile": "http://example.org/p"}, NotSupported, "profiles is not supported yet"),
+        ({"profile": "http://hl7.org/fhir/StructureDefinition/Observation"}, NotSupported, "not supported yet"),
+    ],
+)
+async def test_refused_parameters(calling: Calling, parameters: Json, failure: type, message: str) -> None:
+    with pytest.raises(failure, match=message):
+        await validate(calling("Patient", resource=PATIENT, **parameters))
+
+
+@pytest.mark.parametrize("mode", [{}, {"mode": "profile"}])
+async def test_the_base_definition_is_a_profile(calling: Calling, mode: Json) -> None:
+    base = "http://hl7.org/fhir/StructureDefinition/Patient"
+    claiming = {**PATIENT, "meta": {"profile": [base]}}
+    assert issues(await validate(calling("Patient", resource=claiming, profile=base, **mode))) == ALL_OK
+
+
+async def test_a_claimed_profile_is_said_to_be_unchecked(calling: Calling) -> None:
+    claiming = {**PATIENT, "meta": {"profile": ["http://example.org/p"]}}
+    (found,) = issues(await validate(calling("Patient", resource=claiming)))
+    assert (found["severity"], found["code"]) == ("information", "not-supported")
+    assert found["expression"] == ["Patient.meta.profile[0]"]
