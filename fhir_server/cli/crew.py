@@ -19,7 +19,6 @@ from fhir_server.cli.failing import CommandError
 from fhir_server.cli.worker import READY
 from fhir_server.settings import Settings
 
-SHORT_LIFE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 5.0
 _log = structlog.get_logger("fhir_server.crew")
 
@@ -86,28 +85,29 @@ class Crew:
                 getattr(worker.process, how)()
 
     async def _keep(self, slot: int) -> None:
-        pause, clock = 0.0, asyncio.get_running_loop().time
+        pause = 0.0
         while not self._stopping.is_set():
-            began = clock()
-            code = await self._one_life(slot)
+            code, answered = await self._one_life(slot)
             if self._stopping.is_set():
                 return
             if not self._ready[slot].is_set():
                 raise CommandError(f"a worker ended with code {code} before it was ready; the log above says why")
-            pause = 0.0 if clock() - began > SHORT_LIFE_SECONDS else min(pause * 2 + 0.1, LONGEST_PAUSE_SECONDS)
+            pause = 0.0 if answered else min(pause * 2 + 0.1, LONGEST_PAUSE_SECONDS)
             _log.warning("worker_ended", code=code, next_in=pause)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _one_life(self, slot: int) -> int:
+    async def _one_life(self, slot: int) -> tuple[int, bool]:
+        """Return the exit code of a worker from its start to its end, and whether it ever answered."""
         worker = self._workers[slot] = await self._spawn()
         if self._stopping.is_set():
             worker.process.terminate()
         try:
-            if await worker.is_ready():
+            answered = await worker.is_ready()
+            if answered:
                 self._ready[slot].set()
                 _log.info("worker_ready", pid=worker.process.pid)
-            return await worker.process.wait()
+            return await worker.process.wait(), answered
         finally:
             worker.channel.close()
             del self._workers[slot]

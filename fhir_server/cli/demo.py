@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 from rich.console import Console
-from rich.panel import Panel
+from rich.rule import Rule
 
 from fhir_server.cli.failing import CommandError, clear_failures
 from fhir_server.cli.serve import announce
@@ -62,7 +62,7 @@ def _furnish(running: Running) -> None:
     console.print(
         f"{loaded} records loaded from examples/clinic" if loaded else "the clinic's records are there already"
     )
-    console.print(Panel(_TRY.format(url=f"{running.url}/fhir", root=running.url), title="Try", expand=False))
+    console.print(Rule("try"), _TRY.format(url=f"{running.url}/fhir", root=running.url), Rule(), sep="\n")
 
 
 def load(url: str, folder: Path) -> int:
