@@ -86,7 +86,17 @@ class Not:
     condition: Criterion
 
 
-Criterion = Everything | Nothing | Term | Range | Key | OfType | Updated | Moment | And | Or | Not
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The condition holds; it leaves out next to nothing, so results are better checked than the query burdened.
+
+    Made only of Moment, Range, And, Or and Not.
+    """
+
+    condition: Criterion
+
+
+Criterion = Everything | Nothing | Term | Range | Key | OfType | Updated | Moment | And | Or | Not | Checked
 
 
 def all_of(*conditions: Criterion) -> Criterion:

@@ -1,12 +1,15 @@
-"""Resources on their way into the store and out of it: the exact bytes that are served, and what finds them again."""
+"""Resources on their way into the store and out of it: the exact bytes that are served, and what finds them again.
+
+They are structs, not dataclasses: a page makes a hundred of them, and a struct is made five times faster.
+https://jcristharif.com/msgspec/structs.html
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """One version of a resource as the store holds it. A deleted one has no bytes.
 
     `key` is `Type/id`; `updated` is meta.lastUpdated in milliseconds since the epoch; `method` is the HTTP method that
@@ -34,8 +37,7 @@ class Stored:
         return self.key.partition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """What a resource can be found by: hashed terms for equality, ordered strings for ranges, its principal date."""
 
     terms: tuple[int, ...] = ()
@@ -43,8 +45,7 @@ class Index:
     moment: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A version to be written. Version 1 is a create; a higher one replaces the version before it."""
 
     key: str
@@ -52,7 +53,7 @@ class Draft:
     updated: int
     raw: bytes
     method: str
-    index: Index = field(default_factory=Index)
+    index: Index = Index()
     deleted: bool = False
 
     @property
@@ -61,8 +62,7 @@ class Draft:
         return self.key.partition("/")[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Some results in order. `more` says whether others follow the last one."""
 
     records: tuple[Stored, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.api.errors import InvalidRequest, Unprocessable
+from fhir_server.api.errors import InvalidRequest, TooLarge, Unprocessable
 from fhir_server.api.records import Draft, Stored
 from fhir_server.fhir.dates import format_instant
 from fhir_server.fhir.json import encode
@@ -12,6 +12,9 @@ from fhir_server.fhir.outcomes import Issue
 from fhir_server.interactions.services import Call
 
 Json = dict[str, Any]
+
+# A document in MongoDB has 16 MB at most, and the index terms lie beside the resource in it.
+MAX_RESOURCE_BYTES = 15 * 1024 * 1024
 
 
 def checked(call: Call, body: Any, resource_type: str) -> Json:
@@ -49,8 +52,11 @@ def draft(call: Call, resource: Json, resource_id: str, version: int, method: st
     """Return the draft of a valid resource as the given version, of now."""
     now = call.services.clock.now()
     stamped = stamp(resource, resource_id, version, now)
+    raw = encode(stamped)
+    if len(raw) > MAX_RESOURCE_BYTES:
+        raise TooLarge(f"A resource may have {MAX_RESOURCE_BYTES} bytes; this one has {len(raw)}.")
     index = call.services.indexer.index(call.tenant, stamped)
-    return Draft(f"{resource['resourceType']}/{resource_id}", version, now, encode(stamped), method, index)
+    return Draft(f"{resource['resourceType']}/{resource_id}", version, now, raw, method, index)
 
 
 def is_unchanged(resource: Json, previous: Stored) -> bool:

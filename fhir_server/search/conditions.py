@@ -106,11 +106,16 @@ def reference_keys(one: Filter, value: str, base_url: str) -> list[str]:
     return [text]
 
 
-def _date(one: Filter, value: str, term: TermHash, now: int, base_url: str) -> Criterion:
+def date_value(one: Filter, value: str) -> tuple[str, int, int]:
+    """Return (prefix, low, high) of a date value; raises InvalidRequest for any other text."""
     try:
-        prefix, low, high = parse_search_date(unescape(value))
+        return parse_search_date(unescape(value))
     except ValueError:
         raise _bad(one, "a date such as 2026, 2026-11 or ge2026-11-23T09:00:00Z") from None
+
+
+def _date(one: Filter, value: str, term: TermHash, now: int, base_url: str) -> Criterion:
+    prefix, low, high = date_value(one, value)
     name = one.parameter.index_name
     starts = range_prefix(name + SEPARATOR + "low")
     ends = range_prefix(name + SEPARATOR + "high")

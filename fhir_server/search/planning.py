@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 from fhir_server.api.criteria import (
     And,
+    Checked,
     Criterion,
     Everything,
     Key,
     Moment,
+    Not,
     Nothing,
     Order,
     Position,
@@ -28,10 +30,10 @@ from fhir_server.api.ports import Reading
 from fhir_server.api.tenant import Tenant
 from fhir_server.fhir.dates import parse_search_date
 from fhir_server.fhir.references import is_id
-from fhir_server.search.conditions import condition, reference_keys, token_forms
+from fhir_server.search.conditions import condition, date_value, reference_keys, token_forms
 from fhir_server.search.indexing import Indexer
 from fhir_server.search.query import Filter, QueryParser, SearchQuery, unescape
-from fhir_server.search.terms import SEPARATOR, TermHash
+from fhir_server.search.terms import LAST, SEPARATOR, TermHash, ordered_time, range_prefix
 
 MAX_CHAINED = 10_000
 MAX_PAIRS = 100
@@ -63,23 +65,31 @@ class Planner:
             elif one.parameter.code == "_lastUpdated":
                 conditions.append(any_of(*(_updated(one, v) for v in one.values)))
             else:
-                conditions.append(condition(one, term, now, base_url))
-                conditions.append(self._bound(query, one))
+                conditions.append(self._on_moment(query, one) or condition(one, term, now, base_url))
         return all_of(*_without_needless_type(conditions))
 
     def _of_types(self, query: SearchQuery, term: TermHash) -> Criterion:
         return Term(tuple(map(term, query.types))) if query.types else Everything()
 
-    def _bound(self, query: SearchQuery, one: Filter) -> Criterion:
-        """Narrow a date filter on the principal date to part of the index that the order walks anyway."""
+    def _on_moment(self, query: SearchQuery, one: Filter) -> Criterion | None:
+        """Return `gt` and `ge` on the principal date as a bound on the order the index is walked in.
+
+        The principal date is the latest end among the values. An end after the asked interval settles both; one inside
+        it settles `ge` only if a value begins inside too, which hardly any does not.
+        """
         if len(query.types) != 1 or len(one.values) != 1 or one.modifier or one.parameter.type != "date":
-            return Everything()
+            return None
         if one.parameter.code != self.indexer.principal_date(query.types[0]):
-            return Everything()
-        prefix, low, high = parse_search_date(unescape(one.values[0]))
-        # The principal date is the latest end among the values, so only lower bounds follow from a comparison.
-        bounds = {"gt": high, "ge": low, "sa": high, "eq": low}
-        return Moment(bounds[prefix] + 1, None) if prefix in bounds else Everything()
+            return None
+        prefix, low, high = date_value(one, one.values[0])
+        if prefix == "gt":
+            return Moment(high + 1, None)
+        if prefix == "ge":
+            begins = range_prefix(one.parameter.index_name + SEPARATOR + "low")
+            begins_inside = Range(begins + ordered_time(low), begins + LAST)
+            straddling = And((Moment(None, high + 1), Not(begins_inside)))
+            return And((Moment(low + 1, None), Checked(Not(straddling))))
+        return None
 
     def _pairs(
         self, query: SearchQuery, filters: list[Filter], term: TermHash, base_url: str

@@ -28,6 +28,7 @@ HISTORY = "history"
 RESERVATIONS = "reservations"
 
 PROJECTION: Json = {"v": 1, "u": 1, "m": 1, "raw": 1, "d": 1, "x": 1}
+SHOWN: Json = {"v": 1, "u": 1, "raw": 1, "d": 1}
 REPLACEABLE: Json = {**PROJECTION, "t": 1}
 HISTORY_PROJECTION: Json = {**PROJECTION, "r": 1}
 
@@ -74,15 +75,16 @@ def to_document(draft: Draft) -> Json:
 
 def to_stored(document: Json) -> Stored:
     """Return the record of a document of either collection."""
+    get = document.get
     return Stored(
-        key=document.get("r") or document["_id"],
-        version=document["v"],
-        updated=int(document["u"]),  # the driver's Int64 is no plain int
-        raw=document.get("raw", b""),
-        method=document["m"],
-        deleted="x" in document,
-        moment=int(document.get("d", 0)),
-        terms=tuple(document.get("t", ())),
+        get("r") or document["_id"],
+        document["v"],
+        int(document["u"]),  # the driver's Int64 is no plain int
+        get("raw", b""),
+        get("m", "PUT"),
+        "x" in document,
+        int(get("d", 0)),
+        tuple(get("t", ())),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from fhir_server.api.criteria import (
     And,
+    Checked,
     Criterion,
     Everything,
     Key,
@@ -74,6 +75,8 @@ def to_filter(where: Criterion) -> Json:
             return {"$or": [to_filter(c) for c in conditions]}
         case Not(condition):
             return {"$nor": [to_filter(condition)]}
+        case Checked(condition):
+            return to_filter(condition)
 
 
 def _interval(field: str, low: int | None, high: int | None) -> Json:
@@ -106,14 +109,49 @@ def to_sort(order: Order) -> Json:
     return {"_id": direction} if field == "_id" else {field: direction, "_id": 1}
 
 
-def beyond(order: Order, after: Position) -> Json:
-    """Return the filter of what comes after a position.
+def beyond(order: Order, after: Position) -> list[tuple[Json, Json]]:
+    """Return the (filter, sort) of each query that together give what comes after a position, in order.
 
-    A bound on the sort field with the ties up to the position taken out reads only the page's own keys; the usual
-    $or of two conditions reads every key of the term.
+    First the rest of those that tie with the position, then those past it: two walks of the index, where one query
+    with an $or or a $nor would read every key of the term.
     """
     field = SORT_FIELDS[order.by]
-    bound = "$lte" if order.descending else "$gte"
     if field == "_id":
-        return {"_id": {"$lt" if order.descending else "$gt": after.key}}
-    return {field: {bound: after.value}, "$nor": [{field: after.value, "_id": {"$lte": after.key}}]}
+        return [({"_id": {"$lt" if order.descending else "$gt": after.key}}, to_sort(order))]
+    past = "$lt" if order.descending else "$gt"
+    return [
+        ({field: after.value, "_id": {"$gt": after.key}}, {"_id": 1}),
+        ({field: {past: after.value}}, to_sort(order)),
+    ]
+
+
+def together(query: Json, more: Json) -> Json:
+    """Return the filter of both."""
+    return {**query, **more} if not query.keys() & more.keys() else {"$and": [query, more]}
+
+
+def split(where: Criterion) -> tuple[Criterion, Criterion | None]:
+    """Return the part of a criterion to ask for and the part to check on each result, or None."""
+    if not isinstance(where, And):
+        return where, None
+    checked = [c.condition for c in where.conditions if isinstance(c, Checked)]
+    if not checked:
+        return where, None
+    return all_of(*(c for c in where.conditions if not isinstance(c, Checked))), all_of(*checked)
+
+
+def holds(where: Criterion, document: Json) -> bool:
+    """Whether a document meets a condition that Checked can hold."""
+    match where:
+        case And(conditions):
+            return all(holds(c, document) for c in conditions)
+        case Or(conditions):
+            return any(holds(c, document) for c in conditions)
+        case Not(condition):
+            return not holds(condition, document)
+        case Moment(low, high):
+            moment = document.get("d", 0)
+            return (low is None or moment >= low) and (high is None or moment < high)
+        case Range(low_text, high_text):
+            return any(low_text <= s < high_text for s in document.get("s", ()))
+    raise ValueError(f"{type(where).__name__} cannot be checked on a result")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -20,17 +20,20 @@ from fhir_server.store.documents import (
     RESERVATION_SECONDS,
     RESERVATIONS,
     RESOURCES,
+    SHOWN,
     Json,
     to_document,
     to_history,
     to_stored,
 )
 from fhir_server.store.driver import DUPLICATE_KEY, DURABLE, DatabaseError, Driver, Session
-from fhir_server.store.filters import beyond, guarded, live, to_sort
+from fhir_server.store.filters import beyond, guarded, holds, live, split, to_sort, together
 from fhir_server.store.history import read_history
 
 MAX_IN = 500
 INSERT_BATCH = 1000
+REPLACE_BATCH = 500
+MESSAGE_BYTES = 20 * 1024 * 1024
 
 
 class Records:
@@ -46,7 +49,8 @@ class Records:
         """Return the current version (maybe a deleted one), or None where there is none to be seen."""
         if self._session is not None:
             return (await self._fetch([key], PROJECTION)).get(key)
-        return await self._coalescer.read(self._scope, self._fetch_plain, key)
+        group = (self._scope.tenant.database, self._scope.access.predicate)
+        return await self._coalescer.read(group, self._fetch_plain, key)
 
     async def read_many(self, keys: Sequence[str]) -> dict[str, Stored]:
         """Return the current versions that exist, by key."""
@@ -67,12 +71,38 @@ class Records:
 
     async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
         """Return the next `limit` live resources in order after a position."""
-        query = live(self._scope, where)
-        if after is not None:
-            query = {"$and": [query, beyond(order, after)]} if query else beyond(order, after)
-        found, cut = await self._find(RESOURCES, query, PROJECTION, limit + 1, to_sort(order))
-        records = tuple(to_stored(d) for d in found[:limit])
+        asked, check = split(where)
+        query = live(self._scope, asked)
+        steps = beyond(order, after) if after is not None else [({}, to_sort(order))]
+        found: list[Json] = []
+        for bounds, sort in steps:
+            room = limit + 1 - len(found)
+            some, cut = await self._checked(together(query, bounds), sort, room, check, order)
+            found += some
+            if cut or len(found) > limit:
+                break
+        records = tuple(map(to_stored, found[:limit]))
         return Page(records, more=cut or len(found) > limit)
+
+    async def _checked(
+        self, query: Json, sort: Json, limit: int, check: Criterion | None, order: Order
+    ) -> tuple[list[Json], bool]:
+        """Return up to `limit` documents that pass the check; those that fail it are made up for."""
+        if check is None:
+            return await self._find(RESOURCES, query, SHOWN, limit, sort)
+        kept: list[Json] = []
+        steps = [({}, sort)]
+        while steps:
+            bounds, sort = steps.pop(0)
+            some, cut = await self._find(RESOURCES, together(query, bounds), {**SHOWN, "s": 1}, limit, sort)
+            kept += [d for d in some if holds(check, d)]
+            if cut or len(kept) >= limit:
+                return kept[:limit], cut
+            if len(some) == limit:
+                last = to_stored(some[-1])
+                value = last.moment if order.by == "moment" else last.updated
+                steps = beyond(order, Position(value, last.key))
+        return kept, False
 
     async def count(self, where: Criterion, cap: int = 0) -> int:
         """Count live resources; with a cap, count no further than that."""
@@ -86,13 +116,25 @@ class Records:
         return await read_history(self._find, self._seen(), of, limit, after)
 
     async def create(self, drafts: Sequence[Draft]) -> None:
-        """Insert records that were never there; raises Duplicate."""
-        for start in range(0, len(drafts), INSERT_BATCH):
-            batch = drafts[start : start + INSERT_BATCH]
-            reply = await self._write(
-                {"insert": RESOURCES, "documents": [to_document(d) for d in batch], "ordered": False}
-            )
-            _refuse_write_errors(reply)
+        """Insert records that were never there; raises Duplicate.
+
+        Single creates that arrive together share one command, and so one flush to the disk.
+        """
+        if len(drafts) == 1 and self._session is None:
+            await self._coalescer.insert(self._scope.tenant.database, self._insert, to_document(drafts[0]))
+            return
+        errors = [e for e in await self._insert([to_document(d) for d in drafts]) if e is not None]
+        if errors:
+            raise next((e for e in errors if isinstance(e, Duplicate)), errors[0])
+
+    async def _insert(self, documents: Sequence[Json]) -> list[Exception | None]:
+        """Insert documents and return for each what was wrong with it."""
+        outcome: list[Exception | None] = []
+        for batch in _message_sized(documents):
+            reply = await self._write({"insert": RESOURCES, "documents": batch, "ordered": False})
+            errors = {e["index"]: _write_error(e) for e in reply.get("writeErrors", ())}
+            outcome += [errors.get(place) for place in range(len(batch))]
+        return outcome
 
     async def replace(self, changes: Sequence[tuple[Draft, Stored]]) -> bool:
         """Write drafts over the versions they were made from; False when one is no longer current.
@@ -100,17 +142,24 @@ class Records:
         The old version is in the history before it is overwritten, so that a crash in between loses nothing; history
         entries are keyed by version, so that trying again doubles nothing.
         """
-        if not changes:
-            return True
+        whole = True
+        for start in range(0, len(changes), REPLACE_BATCH):
+            whole = await self._replace_batch(changes[start : start + REPLACE_BATCH]) and whole
+        return whole
+
+    async def _replace_batch(self, changes: Sequence[tuple[Draft, Stored]]) -> bool:
         superseded = [to_history(previous, draft.updated) for draft, previous in changes]
-        kept = [{"q": {"_id": h["_id"]}, "u": h, "upsert": True} for h in superseded]
-        _refuse_write_errors(await self._write({"update": HISTORY, "updates": kept, "ordered": False}))
-        written = [
-            {"q": {"_id": draft.key, "v": previous.version}, "u": to_document(draft)} for draft, previous in changes
-        ]
-        reply = await self._write({"update": RESOURCES, "updates": written, "ordered": False})
-        _refuse_write_errors(reply)
-        return int(reply["n"]) == len(changes)
+        for batch in _message_sized(superseded):
+            kept = [{"q": {"_id": h["_id"]}, "u": h, "upsert": True} for h in batch]
+            _refuse_write_errors(await self._write({"update": HISTORY, "updates": kept, "ordered": False}))
+        versions = {draft.key: previous.version for draft, previous in changes}
+        replaced = 0
+        for batch in _message_sized([to_document(draft) for draft, _ in changes]):
+            written = [{"q": {"_id": d["_id"], "v": versions[d["_id"]]}, "u": d} for d in batch]
+            reply = await self._write({"update": RESOURCES, "updates": written, "ordered": False})
+            _refuse_write_errors(reply)
+            replaced += int(reply["n"])
+        return replaced == len(changes)
 
     async def reserve(self, reservation: str, key: str, now: int) -> None:
         """Claim a conditional create's criteria; raises TransactionConflict while another's claim is fresh.
@@ -183,13 +232,31 @@ class Records:
         return await self._command(command)
 
 
+def _message_sized(documents: Sequence[Json]) -> Iterator[list[Json]]:
+    """Yield batches that fit a message of the wire protocol (48 MB), whatever their documents weigh."""
+    batch: list[Json] = []
+    size = 0
+    for document in documents:
+        weight = len(document.get("raw", b""))
+        if batch and (len(batch) == INSERT_BATCH or size + weight > MESSAGE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(document)
+        size += weight
+    if batch:
+        yield batch
+
+
 def _refuse_write_errors(reply: Json) -> None:
-    errors = reply.get("writeErrors")
-    if not errors:
-        return
-    if any(e["code"] == DUPLICATE_KEY for e in errors):
-        raise Duplicate("A resource with this id exists.")
-    raise DatabaseError(str(errors[0].get("errmsg")), errors[0].get("code", 0))
+    errors = [_write_error(e) for e in reply.get("writeErrors", ())]
+    if errors:
+        raise next((e for e in errors if isinstance(e, Duplicate)), errors[0])
+
+
+def _write_error(error: Json) -> Exception:
+    if error["code"] == DUPLICATE_KEY:
+        return Duplicate("A resource with this id exists.")
+    return DatabaseError(str(error.get("errmsg")), error["code"])
 
 
 def _bson_date(milliseconds: int) -> datetime:

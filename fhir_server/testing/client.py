@@ -61,7 +61,7 @@ async def fhir_client(**settings: str) -> AsyncIterator[FhirClient]:
     app = create_app(Settings.from_environment(environment))
     await app.start()
     try:
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # ASGI 3 app
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver", timeout=60) as http:
             yield FhirClient(app, http)
     finally:
