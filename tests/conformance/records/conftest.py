@@ -58,4 +58,4 @@ async def hospital() -> AsyncIterator[tuple[FhirClient, list[Loaded]]]:
     if not files():
         pytest.skip("the Synthea patients are not in ../shared/data/synthea")
     async with records_server() as client:
-        yield client, [await load(client, path) for path in files()]
+        yield client, [await load(client, path.name, path.read_bytes()) for path in files()]

@@ -69,11 +69,9 @@ class Loaded:
         return linked
 
 
-async def load(client: FhirClient, path: Path) -> Loaded:
+async def load(client: FhirClient, name: str, raw: bytes) -> Loaded:
     """Send a file as it is and return where its entries are now."""
-    raw = path.read_bytes()
-    answer = await client.send("POST", "", raw, content_type=FHIR)
-    return loaded(path.name, raw, answer)
+    return loaded(name, raw, await client.send("POST", "", raw, content_type=FHIR))
 
 
 def loaded(name: str, raw: bytes, answer: httpx.Response) -> Loaded:
