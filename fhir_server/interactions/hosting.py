@@ -92,6 +92,11 @@ class HostedServer:
         """The URL of the FHIR API for this tenant."""
         return self.call.base_url
 
+    @property
+    def resource_types(self) -> frozenset[str]:
+        """The names of the concrete resource types."""
+        return self.call.services.definitions.resource_types
+
     def now(self) -> int:
         """Return milliseconds since the epoch."""
         return self.call.services.clock.now()

@@ -1,0 +1,1 @@
+"""Doors to other systems: registries, devices, clearinghouses, payments, messages. docs/guide/"""

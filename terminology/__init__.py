@@ -1,0 +1,1 @@
+"""Terminology: concepts, their operations and their loaders, behind the terminology port. docs/guide/"""
