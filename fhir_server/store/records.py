@@ -91,7 +91,7 @@ class Records:
         if check is None:
             return await self._find(RESOURCES, query, SHOWN, limit, sort)
         kept: list[Json] = []
-        steps = [({}, sort)]
+        steps: list[tuple[Json, Json]] = [({}, sort)]
         while steps:
             bounds, sort = steps.pop(0)
             some, cut = await self._find(RESOURCES, together(query, bounds), {**SHOWN, "s": 1}, limit, sort)
