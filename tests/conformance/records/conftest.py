@@ -37,7 +37,7 @@ async def records_server() -> AsyncIterator[FhirClient]:
     app = App(settings, build([("everything", OPERATION)], r4().resource_types))
     await app.start()
     try:
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)  # type: ignore[arg-type]  # ASGI 3 app
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver", timeout=120) as http:
             yield FhirClient(app, http)
     finally:
