@@ -49,6 +49,19 @@ class Driver(Protocol):
         """Run one command and return the reply."""
         ...
 
+    async def find(
+        self,
+        database: str,
+        collection: str,
+        query: Json,
+        projection: Json,
+        limit: int,
+        sort: Json | None = None,
+        session: Session | None = None,
+    ) -> list[Json]:
+        """Return up to `limit` documents, in as many replies as they need."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Return an async context manager that gives a Session and commits it."""
         ...

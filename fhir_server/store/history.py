@@ -12,7 +12,7 @@ from fhir_server.api.criteria import HistoryOf, Position
 from fhir_server.api.records import Page, Stored
 from fhir_server.store.documents import HISTORY, HISTORY_PROJECTION, PROJECTION, RESOURCES, Json, to_stored
 
-Find = Callable[..., Awaitable[tuple[list[Json], bool]]]
+Find = Callable[..., Awaitable[list[Json]]]
 
 
 async def read_history(find: Find, seen: Json, of: HistoryOf, limit: int, after: Position | None) -> Page:
@@ -20,14 +20,14 @@ async def read_history(find: Find, seen: Json, of: HistoryOf, limit: int, after:
 
     `find` runs a query on a collection, `seen` is the filter of what the caller may see.
     """
-    current, current_cut = await find(
+    current = await find(
         RESOURCES,
         _conjunction(seen, _scope_of(of, "_id"), _times(of, superseded=False), _after(after, "_id")),
         PROJECTION,
         limit + 2,
         {"u": -1, "_id": 1},
     )
-    superseded, superseded_cut = await find(
+    superseded = await find(
         HISTORY,
         _conjunction(seen, _scope_of(of, "r"), _times(of, superseded=True), _after(after, "r")),
         HISTORY_PROJECTION,
@@ -36,12 +36,7 @@ async def read_history(find: Find, seen: Json, of: HistoryOf, limit: int, after:
     )
     merged = {(r.key, r.version): r for r in map(to_stored, [*superseded, *current])}
     records = sorted(merged.values(), key=_newest_first)
-    for rows, cut in ((current, current_cut), (superseded, superseded_cut)):
-        if cut:  # what is older than its last row would come before rows that were left out
-            last = _newest_first(to_stored(rows[-1]))
-            records = [r for r in records if _newest_first(r) <= last]
-    more = len(records) > limit or current_cut or superseded_cut
-    return Page(tuple(records[:limit]), more)
+    return Page(tuple(records[:limit]), more=len(records) > limit)
 
 
 def _newest_first(record: Stored) -> tuple[int, str, int]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
+import bson
 import mongojet
 
 from fhir_server.api.errors import Unavailable
@@ -19,6 +20,7 @@ class MongojetDriver:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._databases: dict[str, Any] = {}
+        self._collections: dict[tuple[str, str], Any] = {}
 
     @classmethod
     async def connect(cls, url: str) -> MongojetDriver:
@@ -37,6 +39,37 @@ class MongojetDriver:
         except mongojet.PyMongoError as error:
             raise _mongojet_error(error) from error
         return reply
+
+    async def find(
+        self,
+        database: str,
+        collection: str,
+        query: Json,
+        projection: Json,
+        limit: int,
+        sort: Json | None = None,
+        session: Session | None = None,
+    ) -> list[Json]:
+        """Return up to `limit` documents.
+
+        They cross from the driver as one piece of BSON: half the cost of a command's reply, which it reads twice.
+        """
+        handle = self._collections.get((database, collection))
+        if handle is None:
+            made = self._client.get_database(database).get_collection(collection)
+            handle = self._collections[database, collection] = made._core_collection
+        options: Json = {"projection": projection, "limit": limit, "batchSize": limit + 1}
+        if sort:
+            options["sort"] = sort
+        asked, how = bson.encode(query), bson.encode(options)
+        try:
+            if session is None:
+                raw = await handle.find_many(asked, how)
+            else:
+                raw = await handle.find_many_with_session(cast(Any, session).core_session, asked, how)
+        except mongojet.PyMongoError as error:
+            raise _mongojet_error(error) from error
+        return list(bson.decode(raw).values())
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:

@@ -35,6 +35,28 @@ class PymongoDriver:
             raise _pymongo_error(error) from error
         return reply
 
+    async def find(
+        self,
+        database: str,
+        collection: str,
+        query: Json,
+        projection: Json,
+        limit: int,
+        sort: Json | None = None,
+        session: Session | None = None,
+    ) -> list[Json]:
+        """Return up to `limit` documents."""
+        cursor = self._client[database][collection].find(query, projection, limit=limit, session=session)
+        if sort:
+            cursor = cursor.sort(list(sort.items()))
+        try:
+            found: list[Json] = await cursor.batch_size(limit + 1).to_list()
+        except ConnectionFailure as error:
+            raise unreachable(error) from error
+        except PyMongoError as error:
+            raise _pymongo_error(error) from error
+        return found
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Give a session with an open transaction; commit at the end, abort on an exception."""

@@ -66,7 +66,7 @@ class Records:
         if current is not None and current.version == version:
             return current
         where = {"$and": [{"r": key, "v": version}, self._seen()]}
-        found, _ = await self._find(HISTORY, where, HISTORY_PROJECTION, 1)
+        found = await self._find(HISTORY, where, HISTORY_PROJECTION, 1)
         return to_stored(found[0]) if found else None
 
     async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
@@ -77,16 +77,13 @@ class Records:
         found: list[Json] = []
         for bounds, sort in steps:
             room = limit + 1 - len(found)
-            some, cut = await self._checked(together(query, bounds), sort, room, check, order)
-            found += some
-            if cut or len(found) > limit:
+            found += await self._checked(together(query, bounds), sort, room, check, order)
+            if len(found) > limit:
                 break
         records = tuple(map(to_stored, found[:limit]))
-        return Page(records, more=cut or len(found) > limit)
+        return Page(records, more=len(found) > limit)
 
-    async def _checked(
-        self, query: Json, sort: Json, limit: int, check: Criterion | None, order: Order
-    ) -> tuple[list[Json], bool]:
+    async def _checked(self, query: Json, sort: Json, limit: int, check: Criterion | None, order: Order) -> list[Json]:
         """Return up to `limit` documents that pass the check; those that fail it are made up for."""
         if check is None:
             return await self._find(RESOURCES, query, SHOWN, limit, sort)
@@ -94,15 +91,15 @@ class Records:
         steps: list[tuple[Json, Json]] = [({}, sort)]
         while steps:
             bounds, sort = steps.pop(0)
-            some, cut = await self._find(RESOURCES, together(query, bounds), {**SHOWN, "s": 1}, limit, sort)
+            some = await self._find(RESOURCES, together(query, bounds), {**SHOWN, "s": 1}, limit, sort)
             kept += [d for d in some if holds(check, d)]
-            if cut or len(kept) >= limit:
-                return kept[:limit], cut
+            if len(kept) >= limit:
+                return kept[:limit]
             if len(some) == limit:
                 last = to_stored(some[-1])
                 value = last.moment if order.by == "moment" else last.updated
                 steps = beyond(order, Position(value, last.key))
-        return kept, False
+        return kept
 
     async def count(self, where: Criterion, cap: int = 0) -> int:
         """Count live resources; with a cap, count no further than that."""
@@ -185,33 +182,21 @@ class Records:
         found: dict[str, Stored] = {}
         for start in range(0, len(keys), MAX_IN):
             wanted = list(dict.fromkeys(keys[start : start + MAX_IN]))
-            while wanted:
-                query = guarded(self._scope, Key(tuple(wanted)))
-                query = {"find": RESOURCES, "filter": query, "projection": projection, "limit": len(wanted)}
-                batch, cut = await self._one_batch(query)
-                found.update({d["_id"]: to_stored(d) for d in batch})
-                if not cut or not batch:
-                    break
-                # A reply ends at 16 MB: ask again for what was left out.
-                wanted = [key for key in wanted if key not in found]
+            for document in await self._find(
+                RESOURCES, guarded(self._scope, Key(tuple(wanted))), projection, len(wanted)
+            ):
+                found[document["_id"]] = to_stored(document)
         return found
 
     async def _find(
         self, collection: str, query: Json, projection: Json, limit: int, sort: Json | None = None
-    ) -> tuple[list[Json], bool]:
-        """Return up to `limit` documents, and whether there would be more of them but for the 16 MB of a reply."""
-        command: Json = {"find": collection, "filter": query, "projection": projection, "limit": limit}
-        if sort:
-            command["sort"] = sort
-        return await self._one_batch(command)
-
-    async def _one_batch(self, command: Json) -> tuple[list[Json], bool]:
-        """Run a find that answers in one reply; also return whether it was cut short at 16 MB."""
-        cursor = (await self._command({**command, "batchSize": command["limit"] + 1}))["cursor"]
-        if cursor["id"]:
-            await self._command({"killCursors": command["find"], "cursors": [cursor["id"]]})
-        batch: list[Json] = cursor["firstBatch"]
-        return batch, bool(cursor["id"])
+    ) -> list[Json]:
+        """Return up to `limit` documents."""
+        database = self._scope.tenant.database
+        try:
+            return await self._driver.find(database, collection, query, projection, limit, sort, self._session)
+        except DatabaseError as error:
+            raise self._as_failure(error) from error
 
     def _seen(self) -> Json:
         return guarded(self._scope, Everything())
@@ -220,11 +205,13 @@ class Records:
         try:
             return await self._driver.command(self._scope.tenant.database, command, self._session)
         except DatabaseError as error:
-            if error.transient and self._session is not None:
-                raise TransactionConflict from error
-            if error.code == DUPLICATE_KEY:
-                raise Duplicate("A resource with this id exists.") from error
-            raise
+            raise self._as_failure(error) from error
+
+    def _as_failure(self, error: DatabaseError) -> Exception:
+        """Return what a refused command means here: to try the transaction again, a duplicate, or just the error."""
+        if error.transient and self._session is not None:
+            return TransactionConflict()
+        return Duplicate("A resource with this id exists.") if error.code == DUPLICATE_KEY else error
 
     async def _write(self, command: Json) -> Json:
         if self._session is None:
