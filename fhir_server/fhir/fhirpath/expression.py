@@ -24,6 +24,7 @@ from fhir_server.fhir.fhirpath.singletons import truth
 Json = dict[str, Any]
 
 _CACHED = 8192
+_PATIENCE = Environment(max_steps=100_000)  # for paths to be located, which come from clients
 
 
 class Expression:
@@ -137,7 +138,7 @@ def locate(expression: str, resource: Json) -> list[Location]:
     run = _tracked(expression)
     focus = resource_node(resource)
     start = Located(focus.value, focus.type)
-    frame = Frame([start], start, start, None, NO_ENVIRONMENT)
+    frame = Frame([start], start, start, None, _PATIENCE)
     try:
         found = run.run(frame)
     except RecursionError:

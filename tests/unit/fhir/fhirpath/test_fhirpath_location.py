@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fhir_server.fhir.fhirpath import FhirPathEvaluationError, FhirPathSemanticError, locate
+from fhir_server.fhir.fhirpath import FhirPathBudgetExceeded, FhirPathEvaluationError, FhirPathSemanticError, locate
 
 PATIENT = {
     "resourceType": "Patient",
@@ -60,3 +60,8 @@ def test_computed_values_have_no_location() -> None:
 def test_patterns_are_not_for_strangers() -> None:
     with pytest.raises(FhirPathSemanticError, match=r"matches\(\) is not allowed"):
         locate("Patient.name.where(use.matches('(a+)+$'))", PATIENT)
+
+
+def test_work_on_paths_of_strangers_is_bounded() -> None:
+    with pytest.raises(FhirPathBudgetExceeded, match="more than 100000 steps"):
+        locate("(1).repeat($this + 1)", PATIENT)
