@@ -74,11 +74,12 @@ class Server:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     servers: list[Server] = []
+    temporary = str(tmp_path_factory.mktemp("temporary"))  # a killed supervisor cannot tidy up
 
     def begin(app: str = "small_app:create_app", **settings: str) -> Server:
-        servers.append(Server(app, **settings))
+        servers.append(Server(app, TMPDIR=temporary, **settings))
         return servers[-1]
 
     yield begin
