@@ -31,11 +31,7 @@ class DatabaseError(Exception):
     @property
     def transient(self) -> bool:
         """Whether the whole transaction may simply be tried again."""
-        return (
-            "TransientTransactionError" in self.labels
-            or "UnknownTransactionCommitResult" in self.labels
-            or self.code in (WRITE_CONFLICT, NO_SUCH_TRANSACTION)
-        )
+        return "TransientTransactionError" in self.labels or self.code in (WRITE_CONFLICT, NO_SUCH_TRANSACTION)
 
 
 class Session(Protocol):
@@ -69,6 +65,20 @@ class Driver(Protocol):
     async def close(self) -> None:
         """Drop the connections."""
         ...
+
+
+def commit_failure(error: DatabaseError | Unavailable) -> DatabaseError | Unavailable:
+    """Return the failure of a commit, never transient where it may have happened: a second try would do it twice.
+
+    Drivers send a commit again when the connection breaks. A server that was started anew in between may no longer
+    know the transaction (NoSuchTransaction), whether it was committed or not.
+    https://www.mongodb.com/docs/manual/core/transactions-in-applications/
+    """
+    if isinstance(error, DatabaseError):
+        is_open = "UnknownTransactionCommitResult" in error.labels or error.code == NO_SUCH_TRANSACTION
+        if not is_open:
+            return error
+    return Unavailable("The database went away during the commit. Look whether it was written before you try again.")
 
 
 def unreachable(error: Exception) -> Unavailable:

@@ -11,7 +11,7 @@ import bson
 import mongojet
 
 from fhir_server.api.errors import Unavailable
-from fhir_server.store.driver import DatabaseError, Json, Session, unreachable
+from fhir_server.store.driver import DatabaseError, Json, Session, commit_failure, unreachable
 
 
 class MongojetDriver:
@@ -91,7 +91,7 @@ class MongojetDriver:
         try:
             await session.commit_transaction()
         except mongojet.PyMongoError as error:
-            raise _mongojet_error(error) from error
+            raise commit_failure(_mongojet_error(error)) from error
 
     async def close(self) -> None:
         """Drop the connections."""

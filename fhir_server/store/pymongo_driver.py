@@ -11,7 +11,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.store.driver import DatabaseError, Json, Session, unreachable
+from fhir_server.store.driver import DatabaseError, Json, Session, commit_failure, unreachable
 
 
 class PymongoDriver:
@@ -72,9 +72,9 @@ class PymongoDriver:
             try:
                 await session.commit_transaction()
             except ConnectionFailure as error:
-                raise unreachable(error) from error
+                raise commit_failure(unreachable(error)) from error
             except PyMongoError as error:
-                raise _pymongo_error(error) from error
+                raise commit_failure(_pymongo_error(error)) from error
 
     async def close(self) -> None:
         """Drop the connections."""

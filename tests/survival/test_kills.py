@@ -80,7 +80,9 @@ def check_bundles(http: httpx.Client, client: Client) -> None:
     assert set(client.acknowledged) <= set(whole)
     assert not {f"bundle {name}" for name in whole} & set(client.refused), "refused, and yet it happened"
     assert [text for _, text in _versions(http, client.ledger)] == whole
-    print(f"client {client.number}: {len(client.tried)} sent, {len(client.acknowledged)} acknowledged, {len(whole)} there")
+    print(
+        f"client {client.number}: {len(client.tried)} sent, {len(client.acknowledged)} acknowledged, {len(whole)} there"
+    )
 
 
 def check_updates(http: httpx.Client, client: Client) -> None:
