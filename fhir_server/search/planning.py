@@ -54,13 +54,13 @@ class Planner:
         """
         term = self.indexer.hash_of(tenant)
         kinds = self._of_types(query, term)
-        filters = list(query.filters)
+        filters = [await self._unchained(f, tenant, records, now, base_url) if f.chain else f for f in query.filters]
+        if any(not f.values for f in filters):
+            return Nothing()
         joined, filters = self._pairs(query, filters, term, base_url)
         conditions = [kinds, *joined]
         for one in filters:
-            if one.chain:
-                conditions.append(await self._chained(one, tenant, records, now, base_url))
-            elif one.parameter.code == "_id":
+            if one.parameter.code == "_id":
                 conditions.append(_ids(query, one))
             elif one.parameter.code == "_lastUpdated":
                 conditions.append(any_of(*(_updated(one, v) for v in one.values)))
@@ -100,7 +100,7 @@ class Planner:
         subject, others = self.indexer.pair(query.types[0])
         patients = [f for f in filters if f.parameter.index_name == subject and f.modifier in ("", "Patient")]
         codes = [f for f in filters if f.parameter.index_name in others and not f.modifier]
-        if not codes or len(patients) != 1 or patients[0].chain:
+        if not codes or len(patients) != 1:
             return [], filters
         keys = [k for v in patients[0].values for k in reference_keys(patients[0], v, base_url)]
         if not keys or not all(k.startswith("Patient/") for k in keys):
@@ -113,8 +113,8 @@ class Planner:
         rest = [f for f in filters if f is not patients[0] and f is not codes[0]]
         return [Term(terms)], rest
 
-    async def _chained(self, one: Filter, tenant: Tenant, records: Reading, now: int, base_url: str) -> Criterion:
-        """Return the terms of references to whatever matches the rest of the chain."""
+    async def _unchained(self, one: Filter, tenant: Tenant, records: Reading, now: int, base_url: str) -> Filter:
+        """Return the filter for references to what matches the rest of the chain; without values where nothing does."""
         if one.parameter.type != "reference":
             raise InvalidRequest(f"{one.parameter.code} is no reference and cannot be chained.", location=one.location)
         narrowed = one.modifier or one.parameter.target_type
@@ -133,10 +133,7 @@ class Planner:
                 f"{one.parameter.code}.{one.chain[:64]}: no type it refers to has that parameter.",
                 location=one.location,
             )
-        if not keys:
-            return Nothing()
-        term = self.indexer.hash_of(tenant)
-        return Term(tuple(term(one.parameter.index_name + SEPARATOR + k) for k in keys))
+        return Filter(one.parameter, "", tuple(keys))
 
 
 async def _all_keys(records: Reading, where: Criterion, room: int, one: Filter) -> list[str]:
