@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fhir_server.api.ports import Clock, IdSource, Jobs, Store, Writing
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.fhir.definitions import Definitions
+from fhir_server.interactions.gate import Gate
 from fhir_server.interactions.request import Request
 from fhir_server.kernel.registry import Registry
 from fhir_server.search.indexing import Indexer
@@ -43,6 +44,7 @@ class Services:
     clock: Clock
     ids: IdSource
     limits: Limits = Limits()
+    gate: Gate = field(default_factory=Gate)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,11 +54,13 @@ async def transaction(call: Call, rows: list[Any], perform: Perform, status_of: 
         e.index: call.services.ids.new_id() for e in entries if e.route.interaction in ("create", "conditional-update")
     }
     for attempt in range(MAX_TRIES):
+        work = Work()
         try:
-            work = Work()
-            async with call.services.store.transaction(call.scope) as records:
-                inside = replace(call, records=records)
-                await _run(inside, records, entries, ids, work, perform)
+            async with (
+                call.services.gate.admitted(len(entries)),
+                call.services.store.transaction(call.scope) as records,
+            ):
+                await _run(replace(call, records=records), records, entries, ids, work, perform)
         except (TransactionConflict, Duplicate):
             await asyncio.sleep(0.01 * (attempt + 1))
             continue
