@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from asyncio.subprocess import Process
@@ -113,6 +114,8 @@ class Crew:
             del self._workers[slot]
 
     async def _spawn(self) -> _Worker:
+        if self._settings.metrics_dir:  # whoever tidies up temporary folders may have taken it
+            os.makedirs(self._settings.metrics_dir, exist_ok=True)
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with theirs:

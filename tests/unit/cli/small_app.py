@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fhir_server.http.metrics import Metrics
 from fhir_server.settings import Settings
 
 App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -26,6 +27,12 @@ def create_app(settings: Settings) -> App:
         await send({"type": "http.response.body", "body": body.encode()})
 
     return app
+
+
+def create_counting(settings: Settings) -> App:
+    """Return the same app, of a worker that counts as the real one does."""
+    Metrics(settings.metrics_dir).observe("read", 200, 0.1)
+    return create_app(settings)
 
 
 def create_broken(settings: Settings) -> App:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -79,7 +80,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     temporary = str(tmp_path_factory.mktemp("temporary"))  # a killed supervisor cannot tidy up
 
     def begin(app: str = "small_app:create_app", **settings: str) -> Server:
-        servers.append(Server(app, TMPDIR=temporary, **settings))
+        servers.append(Server(app, **{"TMPDIR": temporary} | settings))
         return servers[-1]
 
     yield begin
@@ -119,6 +120,14 @@ def test_a_killed_worker_is_replaced_and_the_address_never_refuses(start: Start)
         os.kill(int(server.ask()), signal.SIGKILL)
         seen.add(server.ask())
     assert len(seen) == 3
+
+
+def test_a_worker_is_replaced_when_the_folder_of_counters_has_been_tidied_away(start: Start, tmp_path: Path) -> None:
+    server = start("small_app:create_counting", **DATABASE, TMPDIR=str(tmp_path)).ready()
+    shutil.rmtree(next(tmp_path.glob("fhir-metrics-*")))
+    first = server.ask()
+    os.kill(int(first), signal.SIGKILL)
+    assert server.ask() != first
 
 
 def test_a_killed_worker_leaves_the_others_working(start: Start) -> None:
