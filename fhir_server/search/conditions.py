@@ -7,8 +7,9 @@ from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 from fhir_server.api.criteria import And, Criterion, Not, Nothing, Or, Range, Term, any_of
-from fhir_server.api.errors import InvalidRequest, NotSupported
+from fhir_server.api.errors import InvalidRequest
 from fhir_server.fhir.dates import parse_search_date
+from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id
 from fhir_server.search.query import Filter, unescape
 from fhir_server.search.terms import (
@@ -37,9 +38,7 @@ def condition(one: Filter, term: TermHash, now: int, base_url: str) -> Criterion
     if kind == "reference" and one.modifier not in ("", "identifier"):
         return _reference(one, term, base_url, one.modifier)
     if one.modifier not in MODIFIERS.get(kind, ()):
-        raise NotSupported(
-            f"{one.parameter.code}:{one.modifier[:32]} is not supported by this server yet.", location=one.location
-        )
+        raise unsupported(one, f"{one.parameter.code}:{one.modifier[:32]} is not supported by this server yet.")
     make = MAKERS[kind]
     made = any_of(*(make(one, v, term, now, base_url) for v in one.values))
     return Not(made) if one.modifier == "not" else made
@@ -163,9 +162,9 @@ def _quantity(one: Filter, value: str, term: TermHash, now: int, base_url: str) 
     name = one.parameter.index_name
     if len(parts) == 3 and parts[2]:
         if not parts[1]:
-            raise NotSupported(
+            raise unsupported(
+                one,
                 f"{one.parameter.code}: a unit without its system is not supported yet; ask for number|system|code.",
-                location=one.location,
             )
         name = f"{name}{SEPARATOR}{parts[1]}{SEPARATOR}{parts[2]}"
     elif len(parts) != 1:
@@ -203,6 +202,14 @@ def _numeric(one: Filter, text: str, index_prefix: str) -> Criterion:
         "le": Range(first, exact + " "),
     }
     return ranges[prefix]
+
+
+def unsupported(one: Filter, text: str) -> InvalidRequest:
+    """Return the refusal of what a search may ask but not here; a search without it would answer something else.
+
+    https://hl7.org/fhir/R4/search.html#modifiers: a modifier that is not supported is rejected.
+    """
+    return InvalidRequest(issues=[Issue("not-supported", text, location=one.location)])
 
 
 def _bad(one: Filter, wanted: str) -> InvalidRequest:

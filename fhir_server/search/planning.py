@@ -25,12 +25,12 @@ from fhir_server.api.criteria import (
     all_of,
     any_of,
 )
-from fhir_server.api.errors import InvalidRequest, NotSupported, TooCostly
+from fhir_server.api.errors import InvalidRequest, TooCostly
 from fhir_server.api.ports import Reading
 from fhir_server.api.tenant import Tenant
 from fhir_server.fhir.dates import parse_search_date
 from fhir_server.fhir.references import is_id
-from fhir_server.search.conditions import condition, date_value, reference_keys, token_forms
+from fhir_server.search.conditions import condition, date_value, reference_keys, token_forms, unsupported
 from fhir_server.search.indexing import Indexer
 from fhir_server.search.query import Filter, QueryParser, SearchQuery, unescape
 from fhir_server.search.terms import LAST, SEPARATOR, TermHash, ordered_time, range_prefix
@@ -154,7 +154,7 @@ async def _all_keys(records: Reading, where: Criterion, room: int, one: Filter) 
 
 def _ids(query: SearchQuery, one: Filter) -> Criterion:
     if one.modifier:
-        raise NotSupported(f"_id:{one.modifier[:32]} is not a modifier of _id.", location="http._id")
+        raise unsupported(one, f"_id:{one.modifier[:32]} is not a modifier of _id.")
     if not query.types:
         raise InvalidRequest("_id needs a type to search: GET [base]/Patient?_id=1.", location="http._id")
     ids = [v for v in one.values if is_id(v)]
@@ -169,7 +169,7 @@ def _updated(one: Filter, value: str) -> Criterion:
             "_lastUpdated must be a date such as 2026-11 or ge2026-11-23T09:00:00Z.", location="http._lastUpdated"
         ) from None
     if one.modifier:
-        raise NotSupported(f"_lastUpdated:{one.modifier[:32]} is not supported.", location="http._lastUpdated")
+        raise unsupported(one, f"_lastUpdated:{one.modifier[:32]} is not supported.")
     bounds: dict[str, Criterion] = {
         "eq": Updated(low, high),
         "ap": Updated(low, high),
