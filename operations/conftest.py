@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -229,12 +229,12 @@ class Server:
             raise InvalidRequest("a cursor of something else")
         return list(fields)
 
-    def open_source(self, url: str) -> AsyncIterator[bytes]:
+    def open_source(self, url: str) -> AsyncGenerator[bytes, None]:
         if url not in self.sources:
             raise InvalidRequest(f"{url} may not be fetched.")
         return self._chunks(url)
 
-    async def _chunks(self, url: str) -> AsyncIterator[bytes]:
+    async def _chunks(self, url: str) -> AsyncGenerator[bytes, None]:
         for chunk in self.sources[url]:
             yield chunk
 

@@ -6,7 +6,7 @@ a handler returns a resource (as JSON or as its bytes), or a Job for what takes 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
@@ -103,8 +103,8 @@ class Server(Protocol):
         """Change the meta of a resource without the check of its content, and return the new meta."""
         ...
 
-    def open_source(self, url: str) -> AsyncIterator[bytes]:
-        """Return the content of a file to be imported, chunk by chunk, unpacked when it is gzip.
+    def open_source(self, url: str) -> AsyncGenerator[bytes, None]:
+        """Return the content of a file to be imported, chunk by chunk and unpacked; close it after use.
 
         Raises InvalidRequest at once for a URL this server may not fetch, while reading for content that passes the
         limits, and Unavailable when the source does not answer.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -52,7 +52,7 @@ class Sources:
     folder: str = ""
     limits: SourceLimits = SourceLimits()
 
-    def open(self, url: str) -> AsyncIterator[bytes]:
+    def open(self, url: str) -> AsyncGenerator[bytes, None]:
         """Return the unpacked content of a URL, chunk by chunk.
 
         Raises InvalidRequest at once when the URL is not allowed; while reading InvalidRequest for what cannot be
@@ -93,12 +93,12 @@ class Sources:
             raise refusal
         return path
 
-    async def _file(self, path: Path) -> AsyncIterator[bytes]:
+    async def _file(self, path: Path) -> AsyncGenerator[bytes, None]:
         with await asyncio.to_thread(_open, path) as file:
             while chunk := await asyncio.to_thread(file.read, CHUNK):
                 yield chunk
 
-    async def _web(self, url: str) -> AsyncIterator[bytes]:
+    async def _web(self, url: str) -> AsyncGenerator[bytes, None]:
         timeout = httpx.Timeout(self.limits.read_seconds, connect=self.limits.connect_seconds)
         try:
             async with httpx.AsyncClient(trust_env=False, timeout=timeout) as client:
@@ -126,18 +126,19 @@ class Sources:
         direct = split._replace(netloc=f"{place}:{port}", fragment="").geturl()
         return client.build_request("GET", direct, headers=headers, extensions={"sni_hostname": host})
 
-    async def _unpacked(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def _unpacked(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         """Unpack gzip, whatever it calls itself, and stop at the limits."""
         unpacker = Unpacker(self.limits.max_ratio)
         size, end = 0, asyncio.get_running_loop().time() + self.limits.total_seconds
-        async for packed in chunks:
-            for chunk in unpacker.feed(packed):
-                size += len(chunk)
-                if size > self.limits.max_bytes:
-                    raise InvalidRequest(f"The source has more than {self.limits.max_bytes} bytes. Split it.")
-                yield chunk
-            if asyncio.get_running_loop().time() > end:
-                raise InvalidRequest(f"The source took more than {self.limits.total_seconds:g} seconds. Split it.")
+        async with aclosing(chunks):
+            async for packed in chunks:
+                for chunk in unpacker.feed(packed):
+                    size += len(chunk)
+                    if size > self.limits.max_bytes:
+                        raise InvalidRequest(f"The source has more than {self.limits.max_bytes} bytes. Split it.")
+                    yield chunk
+                if asyncio.get_running_loop().time() > end:
+                    raise InvalidRequest(f"The source took more than {self.limits.total_seconds:g} seconds. Split it.")
         for chunk in unpacker.finish():
             yield chunk
 
