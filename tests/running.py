@@ -27,13 +27,15 @@ STOP_SECONDS = 30
 class RunningServer:
     """A supervisor and what it started. `url` is the base URL of the FHIR API."""
 
-    def __init__(self, data: Path, workers: int) -> None:
+    def __init__(self, data: Path, workers: int, settings: dict[str, str]) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("FHIR_") or k in KEPT_SETTINGS}
         self._data = data / "engine"
         self._log = (data / "server.log").open("w")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "fhir_server", "serve", "--port", "0", "--workers", str(workers)],
-            env=environment | {"FHIR_DATA_DIR": str(self._data), "FHIR_LOG_LEVEL": "warning", "NO_COLOR": "1"},
+            env=environment
+            | {"FHIR_DATA_DIR": str(self._data), "FHIR_LOG_LEVEL": "warning", "NO_COLOR": "1"}
+            | settings,
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -91,9 +93,9 @@ def resident_megabytes(pid: int) -> float:
 
 
 @contextmanager
-def running_server(data: Path, *, workers: int = 1) -> Iterator[RunningServer]:
-    """Start a server that keeps its data in a folder, and stop it at the end."""
-    server = RunningServer(data, workers)
+def running_server(data: Path, *, workers: int = 1, **settings: str) -> Iterator[RunningServer]:
+    """Start a server that keeps its data in a folder, and stop it at the end; `settings` are FHIR_* names."""
+    server = RunningServer(data, workers, settings)
     try:
         yield server
     finally:
