@@ -32,7 +32,7 @@ PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 def condition(one: Filter, term: TermHash, now: int, base_url: str) -> Criterion:
     """Return the criterion of a filter without a chain. `now` is in milliseconds, for `ap`.
 
-    Raises InvalidRequest for a value the type cannot have, NotSupported for a modifier that is not there yet.
+    Raises InvalidRequest for a value the type cannot have and for a modifier that is not there yet.
     """
     kind = one.parameter.type
     if kind == "reference" and one.modifier not in ("", "identifier"):

@@ -50,7 +50,7 @@ class Planner:
     async def plan(self, query: SearchQuery, tenant: Tenant, records: Reading, now: int, base_url: str) -> Criterion:
         """Return the criterion of a query. Chains are searched for through `records`, so with the caller's access.
 
-        `now` is in milliseconds. Raises InvalidRequest, NotSupported, and TooCostly for a chain that matches too much.
+        `now` is in milliseconds. Raises InvalidRequest, and TooCostly for a chain that matches too much.
         """
         term = self.indexer.hash_of(tenant)
         kinds = self._of_types(query, term)
