@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from fhir_server.http.metrics import Metrics
@@ -14,14 +15,15 @@ App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
 
 
 def create_app(settings: Settings) -> App:
-    """Return an app that answers its process id, the database's URL on /database, and on /slow after a second."""
+    """Return an app that answers its process id, the database's URL on /database, and on /slow after three seconds."""
 
     async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
         if scope["path"] == "/slow":
-            await asyncio.sleep(1)
+            Path(os.environ["TMPDIR"], "slow-began").touch()
+            await asyncio.sleep(3)
         body = settings.mongodb_url if scope["path"] == "/database" else str(os.getpid())
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
         await send({"type": "http.response.body", "body": body.encode()})

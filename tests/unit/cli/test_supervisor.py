@@ -140,14 +140,17 @@ def test_a_killed_worker_leaves_the_others_working(start: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stop_lets_the_request_in_flight_finish_and_refuses_new_ones(start: Start, number: int) -> None:
-    server = start(**DATABASE).ready()
+def test_a_stop_lets_the_request_in_flight_finish_and_refuses_new_ones(
+    start: Start, number: int, tmp_path: Path
+) -> None:
+    server = start(**DATABASE, TMPDIR=str(tmp_path)).ready()
     answers: list[str] = []
     slow = threading.Thread(target=lambda: answers.append(server.ask("/slow")))
     slow.start()
-    time.sleep(0.3)
+    wait_until((tmp_path / "slow-began").exists)
     server.process.send_signal(number)
-    wait_until(lambda: is_refused(server.url), 0.6)
+    wait_until(lambda: is_refused(server.url), 2.5)
+    assert answers == []
     slow.join()
     assert server.end() == 0
     assert answers == [str(server.running["workers"][0])]
