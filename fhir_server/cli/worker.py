@@ -21,6 +21,7 @@ import structlog
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from fhir_server.cli.protocol import BoundedProtocol
 from fhir_server.http.logs import configure_logging
 from fhir_server.settings import Settings
 
@@ -40,7 +41,7 @@ def work(factory: str, listener: socket.socket, channel: socket.socket) -> None:
     config = uvicorn.Config(
         explaining(_build(factory, settings)),
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         interface="asgi3",
         lifespan="on",
         log_config=None,
