@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from fhir_server.interactions.drafting import draft, is_unchanged
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
+from fhir_server.interactions.sources import Sources
 from fhir_server.interactions.update import MAX_TRIES, put
 from fhir_server.search.indexing import COMPARTMENT
 from fhir_server.search.terms import SEPARATOR, ordered_time, range_prefix
@@ -169,6 +170,11 @@ class HostedServer:
             if await self.call.records.replace([(made, current)]):
                 return dict(decode_stored(made.raw)["meta"])
         raise Conflict(f"{key} is being changed by too many writers at once. Try again.")
+
+    def open_source(self, url: str) -> AsyncIterator[bytes]:
+        """Return the content of a file to be imported, chunk by chunk."""
+        limits = self.call.services.limits
+        return Sources(limits.import_hosts, limits.import_dir).open(url)
 
     def sign(self, fields: tuple[str | int, ...], *bound_to: str) -> str:
         """Return a cursor that only this server can have made."""

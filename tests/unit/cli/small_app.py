@@ -22,7 +22,7 @@ def create_app(settings: Settings) -> App:
             await _live(receive, send)
             return
         if scope["path"] == "/slow":
-            Path(os.environ["TMPDIR"], "slow-began").touch()
+            await asyncio.to_thread(Path(os.environ["TMPDIR"], "slow-began").touch)
             await asyncio.sleep(3)
         body = settings.mongodb_url if scope["path"] == "/database" else str(os.getpid())
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
