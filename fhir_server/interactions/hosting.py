@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -171,7 +171,7 @@ class HostedServer:
                 return dict(decode_stored(made.raw)["meta"])
         raise Conflict(f"{key} is being changed by too many writers at once. Try again.")
 
-    def open_source(self, url: str) -> AsyncIterator[bytes]:
+    def open_source(self, url: str) -> AsyncGenerator[bytes, None]:
         """Return the content of a file to be imported, chunk by chunk."""
         limits = self.call.services.limits
         return Sources(limits.import_hosts, limits.import_dir).open(url)
