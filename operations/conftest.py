@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
@@ -34,6 +36,7 @@ from fhir_server.api import (
     local_reference,
     references,
 )
+from fhir_server.testing.client import FhirClient, fhir_client
 
 Json = dict[str, Any]
 
@@ -273,3 +276,24 @@ def calling(server: Server) -> Calling:
         return OperationContext(kind, name, Parameters(values), server.records, server, query)
 
     return make
+
+
+@pytest.fixture(scope="session")
+async def http() -> AsyncGenerator[FhirClient, None]:
+    """A whole server with what is installed, for tests that do not mind each other's resources."""
+    _need_installation()
+    async with fhir_client() as client:
+        yield client
+
+
+@pytest.fixture
+def starting() -> Callable[..., AbstractAsyncContextManager[FhirClient]]:
+    """Return what starts a server of its own: `async with starting(import_dir=...) as http`."""
+    _need_installation()
+    return fhir_client
+
+
+def _need_installation() -> None:
+    installed = {entry.name for entry in entry_points(group="fhir_server.operations")}
+    if "import-bulk" not in installed:
+        pytest.skip("the operations are not installed: pip install -e .")

@@ -1,0 +1,61 @@
+"""$validate over HTTP, on a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fhir_server.testing.client import FhirClient
+
+Json = dict[str, Any]
+pytestmark = pytest.mark.engine
+
+WRONG: Json = {"resourceType": "Patient", "gender": "unknwon", "birthDate": "2024-02-30", "nmae": []}
+
+
+def parameters(resource: Json, **more: str) -> Json:
+    rows: list[Json] = [{"name": "resource", "resource": resource}]
+    rows += [{"name": name, "valueUri" if name == "profile" else "valueCode": value} for name, value in more.items()]
+    return {"resourceType": "Parameters", "parameter": rows}
+
+
+@pytest.mark.parametrize("body", [WRONG, parameters(WRONG), parameters(WRONG, mode="create")])
+async def test_every_issue_with_its_place(http: FhirClient, body: Json) -> None:
+    answer = await http.post("Patient/$validate", body)
+    assert answer.status_code == 200
+    assert sorted(i["expression"][0] for i in answer.json()["issue"]) == [
+        "Patient.birthDate",
+        "Patient.gender",
+        "Patient.nmae",
+    ]
+
+
+async def test_all_is_well(http: FhirClient) -> None:
+    answer = await http.post("Patient/$validate", {"resourceType": "Patient", "gender": "female"})
+    assert answer.status_code == 200
+    assert answer.json()["issue"] == [{"severity": "information", "code": "informational", "diagnostics": "All OK"}]
+
+
+async def test_an_instance(http: FhirClient) -> None:
+    await http.put("Patient/validated", {"resourceType": "Patient", "id": "validated"})
+    stored = await http.get("Patient/validated/$validate")
+    assert (stored.status_code, stored.json()["issue"][0]["severity"]) == (200, "information")
+    other = parameters({"resourceType": "Patient", "id": "x"}, mode="update")
+    answer = await http.post("Patient/validated/$validate", other)
+    assert [i["expression"] for i in answer.json()["issue"]] == [["Patient.id"]]
+    assert (await http.get("Patient/validated/$validate?mode=delete")).status_code == 200
+    assert (await http.get("Patient/nobody/$validate?mode=delete")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (parameters({"resourceType": "Patient"}, profile="http://example.org/p"), 501, "not-supported"),
+        (parameters({"resourceType": "Patient"}, mode="other"), 400, "invalid"),
+        ({"resourceType": "Parameters"}, 400, "invalid"),
+    ],
+)
+async def test_refusals(http: FhirClient, body: Json, status: int, code: str) -> None:
+    answer = await http.post("Patient/$validate", body)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (status, code)
