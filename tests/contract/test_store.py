@@ -1,0 +1,247 @@
+"""What every store must do, on the real database and over both drivers. See fhir_server.api.ports."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+
+from fhir_server.api import (
+    Access,
+    Draft,
+    Duplicate,
+    Index,
+    Nothing,
+    Order,
+    Position,
+    Scope,
+    Stored,
+    Tenant,
+    Term,
+    Updated,
+)
+from fhir_server.api.criteria import And, Checked, HistoryOf, Moment, Not, Range
+from fhir_server.api.ports import TransactionConflict, Writing
+from fhir_server.store.documents import HISTORY, INDEXES, to_document, to_history
+from fhir_server.store.mongo import MongoStore, connect
+
+
+@pytest.fixture(scope="module", params=["mongojet", "pymongo"])
+async def store(request: pytest.FixtureRequest, engine_url: str) -> AsyncIterator[MongoStore]:
+    made = MongoStore(await connect(engine_url, request.param), f"c{uuid4().hex[:10]}")
+    await made.create_tenant("a", os.urandom(32))
+    yield made
+    await made.drop_everything()
+    await made.close()
+
+
+@pytest.fixture(scope="module")
+async def tenant(store: MongoStore) -> Tenant:
+    found = await store.tenant("a")
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def records(store: MongoStore, tenant: Tenant) -> Writing:
+    return store.records(Scope(tenant))
+
+
+def key() -> str:
+    return f"Patient/{uuid4()}"
+
+
+def draft(name: str, version: int = 1, *, terms: tuple[int, ...] = (), moment: int = 0, raw: bytes = b"{}") -> Draft:
+    return Draft(name, version, 1000 * version, raw, "PUT", Index(terms, (), moment))
+
+
+async def current(records: Writing, name: str) -> Stored:
+    return (await records.current([name]))[name]
+
+
+async def test_what_was_created_is_read_back_byte_by_byte(records: Writing) -> None:
+    name = key()
+    await records.create([draft(name, raw=b'{"value":1.00}')])
+    found = await records.read(name)
+    assert found is not None
+    assert (found.key, found.version, found.updated, found.raw) == (name, 1, 1000, b'{"value":1.00}')
+    assert await records.read(key()) is None
+
+
+async def test_a_key_is_created_once_and_its_neighbours_all_the_same(records: Writing) -> None:
+    name, other = key(), key()
+    await records.create([draft(name)])
+    outcomes = await asyncio.gather(
+        records.create([draft(name)]), records.create([draft(other)]), return_exceptions=True
+    )
+    assert [type(o) for o in outcomes] == [Duplicate, type(None)]
+    assert await records.read(other) is not None
+
+
+async def test_of_racing_replacements_one_wins_and_the_old_version_stays(records: Writing) -> None:
+    name = key()
+    await records.create([draft(name)])
+    old = await current(records, name)
+    outcomes = await asyncio.gather(*(records.replace([(draft(name, 2, raw=b'{"n":%d}' % n), old)]) for n in range(8)))
+    assert sorted(outcomes) == [False] * 7 + [True]
+    first, second = await records.vread(name, 1), await records.vread(name, 2)
+    assert first is not None
+    assert first.raw == b"{}"
+    assert second is not None
+    assert second == await records.read(name)
+
+
+async def test_history_is_newest_first_and_shows_a_crash_between_two_writes_once(
+    store: MongoStore, tenant: Tenant, records: Writing
+) -> None:
+    name = key()
+    await records.create([draft(name)])
+    for version in (2, 3):
+        assert await records.replace([(draft(name, version), await current(records, name))])
+    left_behind = to_history(await current(records, name), at=9999)
+    await store._driver.command(tenant.database, {"insert": HISTORY, "documents": [left_behind]})
+    page = await records.history(HistoryOf(name), 10)
+    assert [(r.version, r.updated) for r in page.records] == [(3, 3000), (2, 2000), (1, 1000)]
+    assert not page.more
+
+
+async def test_history_pages_without_gap_or_repeat(records: Writing) -> None:
+    name = key()
+    await records.create([draft(name)])
+    for version in range(2, 8):
+        assert await records.replace([(draft(name, version), await current(records, name))])
+    seen: list[int] = []
+    after: Position | None = None
+    while True:
+        page = await records.history(HistoryOf(name), 2, after)
+        seen += [r.version for r in page.records]
+        if not page.more:
+            break
+        last = page.records[-1]
+        after = Position(last.updated, last.key, last.version)
+    assert seen == [7, 6, 5, 4, 3, 2, 1]
+
+
+async def test_history_at_a_time_is_what_was_current_then(records: Writing) -> None:
+    name = key()
+    await records.create([draft(name)])
+    for version in (2, 3):
+        assert await records.replace([(draft(name, version), await current(records, name))])
+    page = await records.history(HistoryOf(name, at=(1500, 2500)), 10)
+    assert [r.version for r in page.records] == [2, 1]
+    page = await records.history(HistoryOf(name, since=2000), 10)
+    assert [r.version for r in page.records] == [3, 2]
+
+
+async def test_pages_of_equal_moments_give_each_resource_once(records: Writing) -> None:
+    term = uuid4().int >> 65
+    names = sorted(key() for _ in range(25))
+    await records.create([draft(n, terms=(term,), moment=5 if i % 2 else 7) for i, n in enumerate(names)])
+    seen: list[str] = []
+    after: Position | None = None
+    while True:
+        page = await records.search(Term((term,)), Order(), 4, after)
+        seen += [r.key for r in page.records]
+        if not page.more:
+            break
+        after = Position(page.records[-1].moment, page.records[-1].key)
+    assert seen == names[0::2] + names[1::2]
+    assert await records.count(Term((term,))) == 25
+    assert await records.count(Term((term,)), cap=10) == 10
+
+
+async def test_a_checked_condition_filters_and_pages_are_still_full(records: Writing) -> None:
+    term = uuid4().int >> 65
+    made = [
+        Draft(key(), 1, 1, b"{}", "PUT", Index((term,), ("low5",) if n % 2 else ("low1",), 100 - n)) for n in range(20)
+    ]
+    await records.create(made)
+    where = And((Term((term,)), Checked(Not(And((Moment(None, 99), Not(Range("low4", "low9"))))))))
+    page = await records.search(where, Order(), 6)
+    assert [r.moment for r in page.records] == [100, 99, 97, 95, 93, 91]
+    assert page.more
+    after = Position(91, page.records[-1].key)
+    rest = await records.search(where, Order(), 6, after)
+    assert [r.moment for r in rest.records] == [89, 87, 85, 83, 81]
+    assert not rest.more
+    assert await records.count(where) == 11
+
+
+async def test_the_access_predicate_is_anded_into_everything(
+    store: MongoStore, tenant: Tenant, records: Writing
+) -> None:
+    name, term = key(), uuid4().int >> 65
+    await records.create([draft(name, terms=(term,))])
+    assert await records.replace([(draft(name, 2, terms=(term,)), await current(records, name))])
+    blind = store.records(Scope(tenant, Access(Nothing())))
+    assert await blind.read(name) is None
+    assert await blind.read_many([name]) == {}
+    assert await blind.current([name]) == {}
+    assert await blind.vread(name, 1) is None
+    assert (await blind.search(Term((term,)), Order(), 5)).records == ()
+    assert await blind.count(Term((term,))) == 0
+    assert (await blind.history(HistoryOf(name), 5)).records == ()
+    assert await store.records(Scope(tenant, Access(Term((term,))))).vread(name, 1) is not None
+
+
+async def test_deleted_resources_are_found_by_no_search(records: Writing) -> None:
+    name, term = key(), uuid4().int >> 65
+    await records.create([draft(name, terms=(term,))])
+    tombstone = Draft(name, 2, 123_456_789, b"", "DELETE", deleted=True)
+    assert await records.replace([(tombstone, await current(records, name))])
+    found = await records.read(name)
+    assert found is not None
+    assert found.deleted
+    assert (await records.search(Term((term,)), Order(), 5)).records == ()
+    assert (await records.search(Updated(123_456_789, 123_456_790), Order("updated"), 5)).records == ()
+
+
+async def test_a_transaction_is_all_or_nothing(store: MongoStore, tenant: Tenant, records: Writing) -> None:
+    one, two = key(), key()
+
+    async def broken_off() -> None:
+        async with store.transaction(Scope(tenant)) as inside:
+            await inside.create([draft(one)])
+            assert await inside.read(one) is not None
+            assert await records.read(one) is None
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await broken_off()
+    assert await records.read(one) is None
+    async with store.transaction(Scope(tenant)) as inside:
+        await inside.create([draft(one), draft(two)])
+    assert sorted(await records.read_many([one, two])) == sorted([one, two])
+
+
+async def test_of_racing_claims_one_commits_until_it_is_old(store: MongoStore, tenant: Tenant) -> None:
+    claim = uuid4().hex
+    now = 1_800_000_000_000
+
+    async def one(at: int) -> bool:
+        try:
+            async with store.transaction(Scope(tenant)) as inside:
+                await inside.reserve(claim, key(), at)
+                await asyncio.sleep(0.01)
+        except TransactionConflict:
+            return False
+        return True
+
+    assert sorted(await asyncio.gather(*(one(now) for _ in range(6)))) == [False] * 5 + [True]
+    assert not await one(now + 1000)
+    assert await one(now + 10 * 60 * 1000)
+
+
+def test_no_compound_index_spans_two_arrays() -> None:
+    """MongoDB refuses such a document; the embedded engines do not, so nothing else would tell."""
+    made = Draft("Patient/1", 1, 1, b"{}", "PUT", Index((1, 2), ("a", "b"), 5))
+    old = Stored("Patient/1", 1, 1, b"{}", terms=(1, 2))
+    documents = {"resources": to_document(made), "history": to_history(old, 2)}
+    arrays = {name: {f for f, v in document.items() if isinstance(v, list)} for name, document in documents.items()}
+    assert arrays == {"resources": {"t", "s"}, "history": {"t"}}
+    for name, fields in arrays.items():
+        for index in INDEXES[name]:
+            assert len(fields & index["key"].keys()) <= 1, index
