@@ -40,7 +40,7 @@ PATIENCE = 20
 def main() -> None:
     """Measure, print, and with --write put the figures into docs/benchmarks.md."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=2, help="how long each of the rounds takes")
+    parser.add_argument("--seconds", type=int, default=2, help="how long each of the rounds takes")
     parser.add_argument("--patients", type=int, default=40, help="how many there are, with 110 observations each")
     parser.add_argument("--write", action="store_true", help=f"update {PAGE.relative_to(ROOT)}")
     given = parser.parse_args()
@@ -51,7 +51,7 @@ def main() -> None:
         report.write(PAGE, found)
 
 
-def _run(folder: Path, patients: int, seconds: float) -> str:
+def _run(folder: Path, patients: int, seconds: int) -> str:
     began = time.monotonic()
     with running_server(folder) as server:
         server.seconds_to_answer(PATIENCE)
@@ -85,7 +85,7 @@ async def _fill(port: int, patients: int) -> None:
             raise ValueError(f"patient {number} was refused: {body[:300].decode(errors='replace')}")
 
 
-async def _measure(server: RunningServer, todo: Sequence[Work], plan: Path, seconds: float) -> list[Row]:
+async def _measure(server: RunningServer, todo: Sequence[Work], plan: Path, seconds: int) -> list[Row]:
     rows = []
     engine = server.engine()
     with _running_limit(plan) as (port, process):

@@ -1,38 +1,37 @@
 """Requests as fast as they are answered, over 16 connections that stay open. https://www.rfc-editor.org/rfc/rfc9112
 
-It shares the machine with what it measures, so req/s say little; the CPU of the server is counted apart.
+wrk sends them where it is installed, for it leaves the server more of the machine; else asyncio does. The CPU of the
+server is counted apart, so it is req/s and latencies that differ between the two.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 
 CONNECTIONS = 16
 HOST = "127.0.0.1"
+SCRIPT = Path(__file__).with_name("replay.lua")
+WRK_TIMEOUT = 30
 _LENGTH = b"content-length:"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Load:
-    """What came back: `seconds` of each answer, and how many were no success."""
+    """What came back in `seconds`: answers, those that were no success, and how many milliseconds they took."""
 
-    lasted: float = 0.0
-    seconds: list[float] = field(default_factory=list)
-    failed: int = 0
-
-    @property
-    def answers(self) -> int:
-        """How many requests were answered."""
-        return len(self.seconds)
-
-    def percentile(self, share: float) -> float:
-        """Return the time, in milliseconds, that this share of the answers stayed within."""
-        ordered = sorted(self.seconds)
-        return 1000 * ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
+    answers: int
+    failed: int
+    seconds: float
+    p50: float
+    p99: float
 
 
 def request(method: str, target: str, body: bytes = b"") -> bytes:
@@ -43,14 +42,40 @@ def request(method: str, target: str, body: bytes = b"") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
-async def drive(port: int, requests: Sequence[bytes], seconds: float, connections: int = CONNECTIONS) -> Load:
+async def drive(port: int, requests: Sequence[bytes], seconds: int, connections: int = CONNECTIONS) -> Load:
     """Send the requests in turn, again and again, until the time is over."""
-    load = Load()
+    if wrk := shutil.which("wrk"):
+        return await _drive_wrk(wrk, port, requests, seconds, connections)
+    return await drive_here(port, requests, seconds, connections)
+
+
+async def drive_here(port: int, requests: Sequence[bytes], seconds: int, connections: int = CONNECTIONS) -> Load:
+    """The same from this process, which needs nothing installed."""
+    taken: list[float] = []
+    failed: list[int] = []
     waiting = itertools.cycle(requests)
     began = time.monotonic()
-    await asyncio.gather(*(_one(port, waiting, began + seconds, load) for _ in range(connections)))
-    load.lasted = time.monotonic() - began
-    return load
+    await asyncio.gather(*(_one(port, waiting, began + seconds, taken, failed) for _ in range(connections)))
+    lasted = time.monotonic() - began
+    taken.sort()
+    p50, p99 = (1000 * taken[int(len(taken) * share)] if taken else 0.0 for share in (0.5, 0.99))
+    return Load(len(taken), len(failed), lasted, p50, p99)
+
+
+async def _drive_wrk(program: str, port: int, requests: Sequence[bytes], seconds: int, connections: int) -> Load:
+    with tempfile.NamedTemporaryFile() as file:
+        file.writelines(b"%d\n%b" % (len(one), one) for one in requests)
+        file.flush()
+        options = ("-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{WRK_TIMEOUT}s", "-s", str(SCRIPT))
+        process = await asyncio.create_subprocess_exec(
+            *(program, *options, f"http://{HOST}:{port}", file.name), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, error = await process.communicate()
+    last = out.decode().strip().rpartition("\n")[2].split()
+    if process.returncode or last[:1] != ["result"]:
+        raise RuntimeError(f"wrk failed: {error.decode()[:300]}")
+    answers, failed, microseconds, p50, p99 = map(float, last[1:])
+    return Load(int(answers), int(failed), microseconds / 1e6, p50 / 1000, p99 / 1000)
 
 
 async def ask(port: int, sent: bytes) -> tuple[int, bytes]:
@@ -64,14 +89,15 @@ async def ask(port: int, sent: bytes) -> tuple[int, bytes]:
         await writer.wait_closed()
 
 
-async def _one(port: int, waiting: Iterator[bytes], deadline: float, load: Load) -> None:
+async def _one(port: int, waiting: Iterator[bytes], deadline: float, taken: list[float], failed: list[int]) -> None:
     reader, writer = await asyncio.open_connection(HOST, port)
     try:
         while (sent := time.monotonic()) < deadline:
             writer.write(next(waiting))
             status, _ = await _answer(reader)
-            load.seconds.append(time.monotonic() - sent)
-            load.failed += status >= 300
+            taken.append(time.monotonic() - sent)
+            if status >= 300:
+                failed.append(status)
     finally:
         writer.close()
         await writer.wait_closed()

@@ -11,7 +11,7 @@ from tests.benchmarks.processes import cpu_seconds, ruler
 from tests.benchmarks.works import Work
 
 ROUNDS = 2
-WARM_UP = 0.5
+WARM_UP = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Row:
         return self.server.total / self.limit.total
 
 
-async def measure(work: Work, limit: Side, server: Side, seconds: float) -> Row:
+async def measure(work: Work, limit: Side, server: Side, seconds: int) -> Row:
     """Measure one work in several short rounds. Raises ValueError if an answer is not what the work is."""
     entries = await _check(work, limit, server)
     costs = (Cost(), Cost())
@@ -73,7 +73,7 @@ async def measure(work: Work, limit: Side, server: Side, seconds: float) -> Row:
     return Row(work.name, entries, *costs)
 
 
-async def _round(work: Work, side: Side, requests: Sequence[bytes], seconds: float, cost: Cost) -> None:
+async def _round(work: Work, side: Side, requests: Sequence[bytes], seconds: int, cost: Cost) -> None:
     await drive(side.port, requests, WARM_UP, work.connections)
     slowness = ruler()
     before = cpu_seconds([side.process]), cpu_seconds([side.database])
@@ -84,8 +84,8 @@ async def _round(work: Work, side: Side, requests: Sequence[bytes], seconds: flo
     cost.process += (after[0] - before[0]) / slowness
     cost.database += (after[1] - before[1]) / slowness
     cost.requests += load.answers * work.resources
-    cost.seconds += load.lasted
-    cost.p50, cost.p99 = load.percentile(0.5), load.percentile(0.99)
+    cost.seconds += load.seconds
+    cost.p50, cost.p99 = load.p50, load.p99
 
 
 async def _check(work: Work, limit: Side, server: Side) -> int:
