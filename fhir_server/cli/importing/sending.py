@@ -7,7 +7,9 @@ arrived before the connection broke is sent again only if that does no harm.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -24,10 +26,13 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 120.0
 BUSY = (429, 503)
 TOO_LONG = 413
-# One wrong resource refuses a transaction; sent entry by entry, the others get through.
+# One wrong resource refuses a transaction; without it, or sent entry by entry, the others get through.
 ABOUT_CONTENT = (400, 404, 409, 412, 422)
+WRONG_RESOURCE = 422
 
 Sleep = Callable[[float], Awaitable[None]]
+
+_ENTRY = re.compile(r"Bundle\.entry\[(\d+)\](?:\.resource)?(.*)")
 
 
 class Sender:
@@ -48,12 +53,16 @@ class Sender:
         body = _json(answer)
         if body.get("resourceType") != "CapabilityStatement":
             raise CommandError(
-                f"{self._server}/metadata is no CapabilityStatement (status {answer.status_code}), so this is no FHIR server; "
-                "name one with --server, as in --server http://127.0.0.1:8000/fhir"
+                f"{self._server}/metadata is no CapabilityStatement (status {answer.status_code}), "
+                "so this is no FHIR server; name one with --server, as in --server http://127.0.0.1:8000/fhir"
             )
 
-    async def send(self, shipment: Shipment) -> None:
-        """Store a shipment. One that can be divided is, when it is too long or something in it is refused."""
+    async def send(self, shipment: Shipment, *, sifts: bool = True) -> None:
+        """Store a shipment. One that can be divided is, when it is too long or something in it is refused.
+
+        `sifts`: whether to leave out what the server finds wrong and send the rest together again. It is done once,
+        for a server that names one thing at a time would be asked as often as there are wrong ones.
+        """
         answer = await self._post(shipment.body, shipment.is_repeatable)
         if answer is None:
             self._refuse(shipment, [_lost()])
@@ -64,7 +73,12 @@ class Sender:
             for part in (shipment.records[:half], shipment.records[half:]):
                 await self.send(together(part, shipment.kind))
         elif not shipment.is_whole and shipment.kind == "transaction" and answer.status_code in ABOUT_CONTENT:
-            await self.send(together(shipment.records, "batch"))
+            wrong = _by_entry(answer, shipment.records) if sifts and answer.status_code == WRONG_RESOURCE else {}
+            for index, issues in wrong.items():
+                self._report.refuse(Refusal(shipment.records[index].place, issues, (shipment.records[index].type,)))
+            rest = [record for index, record in enumerate(shipment.records) if index not in wrong]
+            if rest:
+                await self.send(together(rest, "transaction" if wrong else "batch"), sifts=False)
         else:
             self._refuse(shipment, _issues(_json(answer)) or [_unexplained(answer)])
 
@@ -146,6 +160,18 @@ def _issues(outcome: Any) -> list[Issue]:
     rows = outcome.get("issue") if isinstance(outcome, dict) else None
     found = [_issue(row) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return [issue for issue in found if issue.severity in ("error", "fatal")]
+
+
+def _by_entry(answer: httpx.Response, records: Sequence[Record]) -> dict[int, tuple[Issue, ...]]:
+    """Return what is wrong with which entry, as if each had been sent alone; nothing unless every issue names one."""
+    found: dict[int, tuple[Issue, ...]] = {}
+    for issue in _issues(_json(answer)):
+        named = _ENTRY.fullmatch(issue.expression)
+        index = int(named[1]) if named else len(records)
+        if not named or index >= len(records):
+            return {}
+        found[index] = (*found.get(index, ()), replace(issue, expression=records[index].type + named[2]))
+    return found
 
 
 def _issue(row: dict[str, Any]) -> Issue:

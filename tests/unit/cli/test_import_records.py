@@ -241,16 +241,45 @@ async def test_patience_ends() -> None:
     assert report.counts == {("Patient", REFUSED): 2}
 
 
-async def test_one_wrong_resource_does_not_keep_the_others_out() -> None:
+async def test_what_is_wrong_is_left_out_and_the_rest_sent_together() -> None:
+    answers = [outcome(422, "invalid", "Bundle.entry[1].resource.name[0]"), None]
+    fake = Fake(lambda bundle: answers.pop(0))
+    report = await send(fake, patients(3))
+    assert [bundle["type"] for bundle in fake.bundles] == ["transaction", "transaction"]
+    assert [entry["resource"]["id"] for entry in fake.bundles[1]["entry"]] == ["p0", "p2"]
+    assert report.counts == {("Patient", CREATED): 2, ("Patient", REFUSED): 1}
+    assert report.lines == ["f.ndjson:2: invalid at Patient.name[0]: no"]
+
+
+async def test_what_is_wrong_is_left_out_once_then_each_is_sent_on_its_own() -> None:
+    def refuse(bundle: Json) -> httpx.Response | None:
+        return outcome(422, "invalid", "Bundle.entry[0]") if bundle["type"] == "transaction" else None
+
+    fake = Fake(refuse)
+    report = await send(fake, patients(4))
+    assert [(b["type"], len(b["entry"])) for b in fake.bundles] == [
+        ("transaction", 4),
+        ("transaction", 3),
+        ("batch", 3),
+    ]
+    assert report.counts == {("Patient", CREATED): 3, ("Patient", REFUSED): 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "where"), [(422, ""), (422, "Bundle.entry[3].resource"), (422, "Bundle"), (400, "Bundle.entry[1]")]
+)
+async def test_where_it_is_not_clear_what_is_wrong_each_is_sent_on_its_own(status: int, where: str) -> None:
     def refuse(bundle: Json) -> httpx.Response | None:
         if bundle["type"] == "transaction":
-            return outcome(422, "invalid", "Bundle.entry[1].resource")
+            return outcome(status, "invalid", where)
         bad = {"severity": "error", "code": "invalid", "diagnostics": "no", "expression": ["Patient.name"]}
         rows = [{"response": {"status": "201"}} for _ in bundle["entry"]]
         rows[1] = {"response": {"status": "422", "outcome": {"issue": [bad]}}}  # type: ignore[dict-item]
         return httpx.Response(200, json={"entry": rows})
 
-    report = await send(Fake(refuse), patients(3))
+    fake = Fake(refuse)
+    report = await send(fake, patients(3))
+    assert [bundle["type"] for bundle in fake.bundles] == ["transaction", "batch"]
     assert report.counts == {("Patient", CREATED): 2, ("Patient", REFUSED): 1}
     assert report.lines == ["f.ndjson:2: invalid at Patient.name: no"]
 
