@@ -23,6 +23,8 @@ pytestmark = [
 
 CREATORS = 64
 UPDATERS = 32
+# One round may pass by luck.
+ROUNDS = 8
 LEAST_PER_WORKER = 4
 SYSTEM = "http://survival.example/id"
 Json = dict[str, Any]
@@ -52,30 +54,29 @@ async def crowd(server: RunningServer, size: int) -> AsyncIterator[list[httpx.As
 
 
 async def test_racing_conditional_creates_make_exactly_one(two_workers: RunningServer) -> None:
-    body = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "wanted"}]}
     async with crowd(two_workers, CREATORS) as clients:
-        headers = {"if-none-exist": f"identifier={SYSTEM}|wanted"}
-        answers = await asyncio.gather(*(c.post("/Patient", json=body, headers=headers) for c in clients))
-        found = (await clients[0].get("/Patient", params={"identifier": f"{SYSTEM}|wanted"})).json()
+        for value in (f"wanted-{i}" for i in range(ROUNDS)):
+            body = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": value}]}
+            headers = {"if-none-exist": f"identifier={SYSTEM}|{value}"}
+            answers = await asyncio.gather(*(c.post("/Patient", json=body, headers=headers) for c in clients))
+            found = (await clients[0].get("/Patient", params={"identifier": f"{SYSTEM}|{value}"})).json()
 
-    assert Counter(a.status_code for a in answers) == {201: 1, 200: CREATORS - 1}
-    assert {a.json()["id"] for a in answers} == {found["entry"][0]["resource"]["id"]}
-    assert len(found["entry"]) == 1
+            assert Counter(a.status_code for a in answers) == {201: 1, 200: CREATORS - 1}
+            assert {a.json()["id"] for a in answers} == {found["entry"][0]["resource"]["id"]}
+            assert len(found["entry"]) == 1
 
 
 async def test_racing_conditional_creates_in_transactions_make_exactly_one(two_workers: RunningServer) -> None:
-    resource = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": "bundled"}]}
-    request = {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier={SYSTEM}|bundled"}
-    body = {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": resource, "request": request}]}
     async with crowd(two_workers, CREATORS) as clients:
-        answers = await asyncio.gather(*(c.post("", json=body) for c in clients))
-        found = (await clients[0].get("/Patient", params={"identifier": f"{SYSTEM}|bundled"})).json()
+        for value in (f"bundled-{i}" for i in range(ROUNDS)):
+            answers = await asyncio.gather(*(c.post("", json=_bundle(value)) for c in clients))
+            found = (await clients[0].get("/Patient", params={"identifier": f"{SYSTEM}|{value}"})).json()
 
-    statuses = Counter(
-        a.json()["entry"][0]["response"]["status"][:3] if a.status_code == 200 else a.text for a in answers
-    )
-    assert statuses == {"201": 1, "200": CREATORS - 1}
-    assert len(found["entry"]) == 1
+            statuses = Counter(
+                a.json()["entry"][0]["response"]["status"][:3] if a.status_code == 200 else a.text for a in answers
+            )
+            assert statuses == {"201": 1, "200": CREATORS - 1}
+            assert len(found["entry"]) == 1
 
 
 async def test_of_racing_updates_of_one_version_exactly_one_wins(two_workers: RunningServer) -> None:
@@ -114,6 +115,12 @@ async def _add(client: httpx.AsyncClient, key: str, value: str) -> None:
             assert answer.status_code == 200, answer.text
             return
     raise AssertionError("somebody else was always faster")
+
+
+def _bundle(value: str) -> Json:
+    resource = {"resourceType": "Patient", "identifier": [{"system": SYSTEM, "value": value}]}
+    request = {"method": "POST", "url": "Patient", "ifNoneExist": f"identifier={SYSTEM}|{value}"}
+    return {"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": resource, "request": request}]}
 
 
 def _patient(key: str, values: list[str]) -> Json:
