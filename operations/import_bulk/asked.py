@@ -42,7 +42,7 @@ def read_asked(context: OperationContext) -> Json:
 
 def _input(context: OperationContext, parts: Any) -> Json:
     kind, url = _part(parts, "type"), _part(parts, "url")
-    if kind not in context.server.resource_types:
+    if not isinstance(kind, str) or kind not in context.server.resource_types:
         raise InvalidRequest("its part type must be the resource type of the file.")
     if not isinstance(url, str):
         raise InvalidRequest("its part url must say where the file is.")

@@ -38,6 +38,8 @@ async def import_record(context: OperationContext) -> Json:
     """
     mode = _choice(context, "mode", MODES)
     on_duplicate = _choice(context, "onDuplicate", ON_DUPLICATE)
+    if context.parameters.one("dryRun") not in (None, True, False):
+        raise InvalidRequest("dryRun must be true or false.", location="http.dryRun")
     bundle = context.parameters.one("bundle")
     items = read_bundle(bundle)
     patient = only_patient(items)

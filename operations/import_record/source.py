@@ -50,7 +50,9 @@ def read_bundle(bundle: Json) -> list[Item]:
     """Return the resources of a Bundle. Raises Unprocessable with everything that keeps it from being read."""
     if bundle.get("type") not in BUNDLE_TYPES:
         hint = " Post a transaction to the base URL instead." if bundle.get("type") == "transaction" else ""
-        raise Unprocessable(f"The Bundle must be a {', '.join(BUNDLE_TYPES)}.{hint}", expression="Bundle.type")
+        raise Unprocessable(
+            f"The type of the Bundle must be {' or '.join(BUNDLE_TYPES)}.{hint}", expression="Bundle.type"
+        )
     rows = bundle.get("entry")
     items: dict[str, Item] = {}
     issues: list[Issue] = []

@@ -41,6 +41,8 @@ async def validate(context: OperationContext) -> bytes:
         if mode == "delete":
             return ALL_OK
         resource = decode_stored(stored.raw)
+    if not isinstance(resource, dict):
+        raise InvalidRequest("The parameter resource is no resource.", expression="Parameters.parameter")
     issues = [*_mismatches(context, resource, mode), *context.server.validate(resource), *_unchecked(resource)]
     return encode(operation_outcome(issues)) if issues else ALL_OK
 

@@ -16,7 +16,7 @@ Json = dict[str, Any]
 URL = "https://files.example/Patient.ndjson"
 
 
-def named(type_code: str, url: str) -> list[Json]:
+def named(type_code: Any, url: str) -> list[Json]:
     return [{"name": "type", "valueCode": type_code}, {"name": "url", "valueUri": url}]
 
 
@@ -62,10 +62,17 @@ class TestTheCall:
         assert await import_bulk(context) == Job("import-bulk", {**given(("Patient", URL)), "inputSource": "urn:old"})
 
     async def test_every_input_that_is_wrong_is_named(self, calling: Calling) -> None:
-        wrong: list[Any] = [named("Patients", URL), named("Patient", "http://evil.example/"), [], "x", [7]]
+        wrong: list[Any] = [
+            named("Patients", URL),
+            named("Patient", "http://evil.example/"),
+            [],
+            "x",
+            [7],
+            named(["Patient"], URL),
+        ]
         with pytest.raises(InvalidRequest) as refused:
             await import_bulk(calling(input=[named("Patient", URL), *wrong]))
-        assert [i.diagnostics.partition(":")[0] for i in refused.value.issues] == [f"input {n}" for n in range(2, 7)]
+        assert [i.diagnostics.partition(":")[0] for i in refused.value.issues] == [f"input {n}" for n in range(2, 8)]
         assert "http://evil.example/ may not be fetched" in refused.value.issues[1].diagnostics
 
     async def test_another_format(self, calling: Calling) -> None:
