@@ -52,7 +52,7 @@ async def test_nothing_to_validate(calling: Calling) -> None:
         await validate(calling("Patient"))
 
 
-@pytest.mark.parametrize("resource", ["x", [], 7])
+@pytest.mark.parametrize("resource", ["x", [[]], 7])
 async def test_what_is_no_resource(calling: Calling, resource: Any) -> None:
     with pytest.raises(InvalidRequest, match="is no resource"):
         await validate(calling("Patient", resource=resource))
