@@ -135,7 +135,7 @@ class HostedServer:
 
     def references_of(self, raw: bytes) -> set[str]:
         """Return the local references in a stored resource, read from its bytes."""
-        return {found.decode() for found in _LOCAL_REFERENCE.findall(raw)}
+        return {found.decode() for found in set(_LOCAL_REFERENCE.findall(raw))}
 
     async def criterion(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Criterion:
         """Return the criterion of a search."""

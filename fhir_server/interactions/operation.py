@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from fhir_server.api.errors import Failure, InvalidRequest, NotAllowed, NotFound, NotSupported, Unprocessable
@@ -129,22 +130,28 @@ def _value(parameter: Json, row: Json, where: str) -> Any:
     """Return a parameter's value; its member must be of the declared type."""
     kind = parameter.get("type")
     if "resource" in row:
-        if kind in ("Resource", "Any", None) or row["resource"].get("resourceType") == kind:
-            return row["resource"]
+        resource = row["resource"]
+        if isinstance(resource, dict) and (kind in ("Resource", "Any", None) or resource.get("resourceType") == kind):
+            return resource
     elif "part" in row:
         if "part" in parameter:
             return row["part"]
     else:
         values = [(n, v) for n, v in row.items() if n.startswith("value")]
-        if len(values) == 1 and (kind is None or _fits(values[0][0], kind)):
+        if len(values) == 1 and (kind is None or _fits(*values[0], kind)):
             return values[0][1]
     raise InvalidRequest(f"{parameter['name']} must be a {kind}.", expression=where)
 
 
-def _fits(member: str, kind: str) -> bool:
+def _fits(member: str, value: Any, kind: str) -> bool:
+    """Whether a member `value[x]` is of the kind that the definition says, in name and in JSON."""
     wanted = "value" + kind[0].upper() + kind[1:]
     alike = {"valueUri": ("valueUrl", "valueCanonical"), "valueCode": ("valueString",), "valueDate": ("valueDateTime",)}
-    return member == wanted or member in alike.get(wanted, ()) or kind == "Element"
+    json_type = _JSON_TYPES.get(kind, dict if kind[0].isupper() else str)
+    return kind == "Element" or (type(value) is json_type and (member == wanted or member in alike.get(wanted, ())))
+
+
+_JSON_TYPES = {"boolean": bool, "integer": int, "positiveInt": int, "unsignedInt": int, "decimal": Decimal}
 
 
 def _from_resource(found: Registered, body: Any) -> dict[str, list[Any]]:
