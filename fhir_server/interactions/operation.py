@@ -147,11 +147,17 @@ def _fits(member: str, value: Any, kind: str) -> bool:
     """Whether a member `value[x]` is of the kind that the definition says, in name and in JSON."""
     wanted = "value" + kind[0].upper() + kind[1:]
     alike = {"valueUri": ("valueUrl", "valueCanonical"), "valueCode": ("valueString",), "valueDate": ("valueDateTime",)}
-    json_type = _JSON_TYPES.get(kind, dict if kind[0].isupper() else str)
-    return kind == "Element" or (type(value) is json_type and (member == wanted or member in alike.get(wanted, ())))
+    json_types = _JSON_TYPES.get(kind, (dict,) if kind[0].isupper() else (str,))
+    return kind == "Element" or (type(value) in json_types and (member == wanted or member in alike.get(wanted, ())))
 
 
-_JSON_TYPES = {"boolean": bool, "integer": int, "positiveInt": int, "unsignedInt": int, "decimal": Decimal}
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "boolean": (bool,),
+    "integer": (int,),
+    "positiveInt": (int,),
+    "unsignedInt": (int,),
+    "decimal": (Decimal, int),
+}
 
 
 def _from_resource(found: Registered, body: Any) -> dict[str, list[Any]]:
