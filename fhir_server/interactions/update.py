@@ -35,8 +35,11 @@ async def conditional_update(call: Call, route: Route) -> Answer:
         return await put(call, key, resource)
     if "id" in resource:
         return await put(call, f"{route.type}/{resource['id']}", resource)
+    check_preconditions(call, None)
     made = draft(call, resource, call.services.ids.new_id(), 1, "PUT")
-    return await create_unless_matched(call, route.type, call.request.query, made)
+    answer = await create_unless_matched(call, route.type, call.request.query, made)
+    # Somebody else created the match in between: what this client sent is an update of it, and must not be lost.
+    return answer if answer.kind == "created" else await put(call, answer.key, resource)
 
 
 async def put(call: Call, key: str, resource: Json) -> Answer:

@@ -55,14 +55,20 @@ async def test_racing_conditional_creates_make_exactly_one(shared_server: FhirCl
     assert [e["resource"]["id"] for e in found["entry"]] == [answers[0].json()["id"]]
 
 
-async def test_racing_conditional_updates_without_a_match_make_exactly_one(shared_server: FhirClient) -> None:
-    value = uuid4().hex
-    criteria = f"identifier=urn:example:race|{value}"
-    body = {"resourceType": "Patient", "identifier": [{"system": "urn:example:race", "value": value}]}
-    answers = await asyncio.gather(*(shared_server.put(f"Patient?{criteria}", body) for _ in range(WRITERS)))
+async def test_racing_conditional_updates_without_a_match_make_one_resource_and_lose_nothing(
+    shared_server: FhirClient,
+) -> None:
+    system, value = "urn:example:race", uuid4().hex
+    criteria = f"identifier={system}|{value}"
+    body = {"resourceType": "Patient", "identifier": [{"system": system, "value": value}]}
+    answers = await asyncio.gather(
+        *(shared_server.put(f"Patient?{criteria}", body | {"name": [{"family": f"F{n}"}]}) for n in range(WRITERS))
+    )
     assert Counter(a.status_code for a in answers) == {201: 1, 200: WRITERS - 1}
-    assert len({a.json()["id"] for a in answers}) == 1
     assert len((await shared_server.get(f"Patient?{criteria}&_count=100")).json()["entry"]) == 1
+    versions = await history(shared_server, f"Patient/{answers[0].json()['id']}")
+    assert {v["name"][0]["family"] for v in versions} == {f"F{n}" for n in range(WRITERS)}
+    assert len(versions) == WRITERS
 
 
 async def test_racing_puts_of_a_new_id_create_it_once(shared_server: FhirClient) -> None:
