@@ -64,9 +64,7 @@ async def test_links_between_entries_are_rewritten_wherever_they_stand(shared_se
     link, self_link = f"urn:uuid:{uuid4()}", f"urn:uuid:{uuid4()}"
     whole = observation(
         contained=[{"resourceType": "Specimen", "id": "s", "subject": {"reference": link}}],
-        extension=[
-            {"url": "http://example.org/o", "extension": [{"url": "i", "valueReference": {"reference": link}}]}
-        ],
+        extension=[{"url": "http://example.org/o", "extension": [{"url": "i", "valueReference": {"reference": link}}]}],
         subject={"reference": link, "display": link},
         performer=[{"reference": link}, {"reference": "Practitioner/p1"}],
         specimen={"reference": "#s"},
@@ -175,7 +173,11 @@ async def test_one_resource_may_be_in_one_entry_only(shared_server: FhirClient) 
 @pytest.mark.parametrize(
     ("bad", "status", "expression"),
     [
-        (entry("POST", "Patient", {"resourceType": "Patient", "gender": "blue"}), 422, "Bundle.entry[1].resource.gender"),
+        (
+            entry("POST", "Patient", {"resourceType": "Patient", "gender": "blue"}),
+            422,
+            "Bundle.entry[1].resource.gender",
+        ),
         (entry("POST", "Observation", {"resourceType": "Patient"}), 422, "Bundle.entry[1].resource"),
         (entry("BREW", "Patient"), 400, "Bundle.entry[1].request.method"),
         (entry("POST", "Patient"), 400, "Bundle.entry[1].resource"),

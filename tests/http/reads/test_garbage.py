@@ -35,12 +35,12 @@ async def refused(client: FhirClient, answer: httpx.Response, status: int, code:
 
 
 def nested(levels: int) -> bytes:
-    """Return a Patient whose extensions make that many levels of brackets in all."""
-    inside = levels - 1
-    opened = b'{"url":"http://example.org/x","extension":['
-    head = b'{"resourceType":"Patient","extension":['
-    pairs = (inside - 1) // 2
-    return head + opened * pairs + b"]}" * pairs + b"]}"
+    """Return a valid Patient whose extensions make exactly that many levels of brackets."""
+    leaf = '"valueCoding":{"code":"x"}' if levels % 2 == 0 else '"valueCode":"x"'
+    pairs = (levels - 3) // 2
+    opened = '{"url":"http://example.org/x","extension":['
+    text = '{"resourceType":"Patient","extension":[' + opened * pairs + '{"url":"http://example.org/y",' + leaf + "}"
+    return (text + "]}" * (pairs + 1)).encode()
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,7 @@ def nested(levels: int) -> bytes:
         b'{"resourceType":"Patient","name":[{"family":"a","family":"b"}]}',
         b'{"resourceType":"Patient","gender":"\xff"}',
         b'{"resourceType":"Patient","active" : true, "active" : true}',
+        nested(65),
         nested(66),
         b"[" * 2000,
         b"\x00" * 16,
@@ -138,9 +139,8 @@ async def test_a_method_that_is_not_for_the_path(
     await refused(small_server, answer, 405, "not-supported")
 
 
-async def test_the_deepest_and_largest_body_allowed_is_taken() -> None:
+async def test_the_deepest_and_the_largest_body_allowed_are_taken() -> None:
     async with fhir_client(max_body_bytes=str(LIMIT)) as client:
-        body = b'{"resourceType":"Patient","language":"' + b" " * 0 + b'en"}'
-        padded = body + b" " * (LIMIT - len(body))
-        assert len(padded) == LIMIT
-        assert (await client.send("POST", "Patient", padded, content_type=JSON)).status_code == 201
+        for body in (nested(63), nested(64), PATIENT.ljust(LIMIT)):
+            answer = await client.send("POST", "Patient", body, content_type=JSON)
+            assert answer.status_code == 201, answer.text

@@ -16,7 +16,9 @@ Json = dict[str, Any]
 async def mark(shared_server: FhirClient) -> str:
     """The start of the ids of a Patient p, a Practitioner d, a Group g and Observations 1, 2 (of p) and 3 (of g)."""
     made = uuid4().hex
-    patient, doctor, group = ({"reference": f"{t}/{made}-{n}"} for t, n in (("Patient", "p"), ("Practitioner", "d"), ("Group", "g")))
+    patient, doctor, group = (
+        {"reference": f"{t}/{made}-{n}"} for t, n in (("Patient", "p"), ("Practitioner", "d"), ("Group", "g"))
+    )
     rows: list[Json] = [
         {"resourceType": "Patient", "id": f"{made}-p", "generalPractitioner": [doctor]},
         {"resourceType": "Practitioner", "id": f"{made}-d"},
@@ -78,7 +80,9 @@ async def test_includes_do_not_count_and_deleted_targets_are_left_out(shared_ser
     assert [e["resource"]["id"] for e in answer.json()["entry"] if e["search"]["mode"] == "include"] == [f"{mark}-p"]
 
 
-@pytest.mark.parametrize("value", ["Observation:status", "Observation:nothing", "Rock:subject", "Observation:subject:Rock"])
+@pytest.mark.parametrize(
+    "value", ["Observation:status", "Observation:nothing", "Rock:subject", "Observation:subject:Rock"]
+)
 async def test_an_include_of_no_reference_is_refused(shared_server: FhirClient, value: str) -> None:
     for name in ("_include", "_revinclude"):
         answer = await shared_server.get(f"Observation?{name}={value}")

@@ -33,7 +33,9 @@ async def test_format_names_json_over_the_accept_header(shared_server: FhirClien
     assert answer.headers["content-type"] == "application/fhir+json; charset=utf-8"
 
 
-@pytest.mark.parametrize(("query", "accept"), [("?_format=xml", "*/*"), ("", "application/fhir+xml"), ("", "text/html")])
+@pytest.mark.parametrize(
+    ("query", "accept"), [("?_format=xml", "*/*"), ("", "application/fhir+xml"), ("", "text/html")]
+)
 async def test_what_is_not_json_is_not_acceptable(
     shared_server: FhirClient, made: str, query: str, accept: str
 ) -> None:
@@ -115,7 +117,8 @@ async def test_head_is_get_without_the_body(shared_server: FhirClient, made: str
 
 
 def allowed_origin(answer: httpx.Response) -> str | None:
-    return answer.headers.get("access-control-allow-origin")
+    found: str | None = answer.headers.get("access-control-allow-origin")
+    return found
 
 
 async def test_only_pages_of_the_listed_origins_may_call() -> None:

@@ -11,7 +11,15 @@ from fhir_server.testing.client import FhirClient
 
 Json = dict[str, Any]
 MATCHES = 23
-ORDERS = ["", "&_sort=date", "&_sort=-date", "&_sort=_id", "&_sort=-_lastUpdated", "&_sort=status", "&_sort=status,date"]
+ORDERS = [
+    "",
+    "&_sort=date",
+    "&_sort=-date",
+    "&_sort=_id",
+    "&_sort=-_lastUpdated",
+    "&_sort=status",
+    "&_sort=status,date",
+]
 
 
 def observation(mark: str, name: str, when: str) -> Json:
@@ -81,7 +89,11 @@ async def test_a_cursor_that_was_changed_or_moved_is_refused(shared_server: Fhir
     url = next_url(page)
     head, _, cursor = url.partition("_cursor=")
     flipped = cursor[:30] + ("A" if cursor[30] != "A" else "B") + cursor[31:]
-    for wrong in (f"{head}_cursor={flipped}", f"{head}_cursor=x", url.replace("Observation?", "Observation?status=final&")):
+    for wrong in (
+        f"{head}_cursor={flipped}",
+        f"{head}_cursor=x",
+        url.replace("Observation?", "Observation?status=final&"),
+    ):
         answer = await shared_server.http.get(wrong)
         assert answer.status_code == 400, wrong
         assert answer.json()["issue"][0]["location"] == ["http._cursor"]
