@@ -16,7 +16,7 @@ MAX_DEPTH = 64
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
+_UNCOUNTABLE = re.compile(rb'"[ \t\r\n]+:|\\u00(?:22|3[aA])')
 
 
 class JsonError(ValueError):
@@ -96,9 +96,10 @@ def _refuse_duplicates(raw: bytes, value: Any) -> None:
     """Refuse an object that names a member twice, which the decoder silently merges.
 
     Every member name ends in `":`. If the text has no more of these than the value written out again, no member was
-    merged; names written with space before the colon, or with escaped quotes, take the slow and exact way.
+    merged. Text in which names cannot be counted so, for a space before a colon or for escaped quotes and colons, takes
+    the slow and exact way.
     """
-    if raw.count(b'":') == encode(value).count(b'":') and not _SPACED_COLON.search(raw):
+    if raw.count(b'":') == encode(value).count(b'":') and not _UNCOUNTABLE.search(raw):
         return
     json.loads(raw, object_pairs_hook=_unique, parse_float=str, parse_int=str)
 

@@ -17,8 +17,10 @@ from fhir_server.interactions.update import MAX_TRIES, check_preconditions
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
-FHIR_JSON = ("application/fhir+json", "application/json", "text/json")
-ACCEPTED = (JSON_PATCH, MERGE_PATCH, *FHIR_JSON)
+FHIR_JSON = "application/fhir+json"
+# Clients that name no kind of patch: the body tells, for a list, Parameters and a part of a resource are never alike.
+PLAIN_JSON = ("application/json", "text/json")
+ACCEPTED = (JSON_PATCH, MERGE_PATCH, FHIR_JSON, *PLAIN_JSON)
 
 
 async def patch(call: Call, route: Route) -> Answer:
@@ -53,14 +55,15 @@ async def apply(call: Call, key: str) -> Answer:
 
 
 def _changed(call: Call, current: Stored) -> dict[str, Any]:
-    body, content = call.request.body, call.request.content
+    body = call.request.body
+    content = _kind(call.request.content, body)
     before = decode_stored(current.raw)
     try:
         if content == JSON_PATCH:
             after = apply_json_patch(before, body)
         elif content == MERGE_PATCH:
             after = apply_merge_patch(before, body)
-        elif content in FHIR_JSON:
+        elif content == FHIR_JSON:
             after = apply_fhirpath_patch(before, body)
         else:
             raise UnsupportedFormat(f"PATCH takes {', '.join(ACCEPTED)}.")
@@ -69,3 +72,13 @@ def _changed(call: Call, current: Stored) -> dict[str, Any]:
     if after.get("resourceType") != current.type or after.get("id") != current.id:
         raise InvalidRequest("A patch cannot change resourceType or id.", expression=f"{current.type}.id")
     return checked(call, after, current.type)
+
+
+def _kind(content: str, body: Any) -> str:
+    """Return the media type of a patch, read from the body where the client only said JSON."""
+    if content not in PLAIN_JSON:
+        return content
+    if isinstance(body, list):
+        return JSON_PATCH
+    is_parameters = isinstance(body, dict) and body.get("resourceType") == "Parameters"
+    return FHIR_JSON if is_parameters else MERGE_PATCH
