@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from fhir_server.api.errors import InvalidRequest, Malformed, NotAcceptable, TooLarge, UnsupportedFormat
 from fhir_server.fhir.json import JsonError, decode
@@ -72,9 +72,7 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
     query = (
         parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=2000) if query_string else []
     )
-    segments = (
-        tuple(map(unquote, filter(None, path.split("/")))) if "%" in path else tuple(filter(None, path.split("/")))
-    )
+    segments = tuple(filter(None, path.split("/")))  # ASGI decodes paths
     _acceptable(headers, query)
     body, content = None, ""
     if method in _METHODS_WITH_BODY:
