@@ -54,8 +54,7 @@ async def _batch(call: Call, rows: list[Any], perform: Perform, status_of: Statu
     responses: list[bytes] = []
     reads: list[asyncio.Task[bytes]] = []
     for index, row in enumerate(rows):
-        method = row.get("request", {}).get("method") if isinstance(row, dict) else None
-        if method in ("GET", "HEAD"):
+        if _is_read(row):
             reads.append(asyncio.create_task(one(index, row)))
             continue
         responses += await asyncio.gather(*reads)
@@ -63,3 +62,8 @@ async def _batch(call: Call, rows: list[Any], perform: Perform, status_of: Statu
         responses.append(await one(index, row))
     responses += await asyncio.gather(*reads)
     return Answer("ok", bundle("batch-response", responses))
+
+
+def _is_read(row: Any) -> bool:
+    request = row.get("request") if isinstance(row, dict) else None
+    return isinstance(request, dict) and request.get("method") in ("GET", "HEAD")

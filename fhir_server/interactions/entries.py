@@ -63,14 +63,22 @@ def entry_of(call: Call, index: int, row: Any) -> Entry:
     if method in ("POST", "PUT", "PATCH") and body is None and segments[-1:] != ("_search",):
         raise InvalidRequest(f"A {method} entry needs its resource.", expression=f"{where}.resource")
     conditions = Conditions(
-        if_match=request.get("ifMatch", ""),
-        if_none_match=request.get("ifNoneMatch", ""),
+        if_match=_text(request, "ifMatch", where),
+        if_none_match=_text(request, "ifNoneMatch", where),
         if_modified_since="",
-        if_none_exist=request.get("ifNoneExist", ""),
+        if_none_exist=_text(request, "ifNoneExist", where),
     )
     made = Request(method, segments, parse_qsl(query, keep_blank_values=True), body, content, conditions)
     full_url = row.get("fullUrl") if isinstance(row.get("fullUrl"), str) else ""
     return Entry(index, full_url, made, resolved_route(call, made))
+
+
+def _text(request: Json, name: str, where: str) -> str:
+    """Return a condition of the entry; nobody has validated the Bundle."""
+    value = request.get(name, "")
+    if not isinstance(value, str):
+        raise InvalidRequest(f"request.{name} must be a string.", expression=f"{where}.request.{name}")
+    return value
 
 
 def resolved_route(call: Call, request: Request) -> Route:
@@ -85,7 +93,7 @@ def _binary_patch(body: Json, where: str) -> tuple[Any, str]:
     """Return the patch that a Binary carries. https://hl7.org/fhir/R4/http.html#jsonpatch"""
     try:
         patch = decode(b64decode(body.get("data", ""), validate=True))
-    except ValueError:
+    except (TypeError, ValueError):  # TypeError: the data is no text
         raise InvalidRequest("The Binary holds no patch.", expression=f"{where}.resource.data") from None
     content = str(body.get("contentType", "")).partition(";")[0].strip()
     return patch, content if content in _PATCHES else "application/json-patch+json"

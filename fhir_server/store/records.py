@@ -103,7 +103,12 @@ class Records:
 
     async def count(self, where: Criterion, cap: int = 0) -> int:
         """Count live resources; with a cap, count no further than that."""
-        command: Json = {"count": RESOURCES, "query": live(self._scope, where)}
+        query = live(self._scope, where)
+        if self._session is not None:  # `count` is not allowed in a transaction
+            steps: list[Json] = [{"$match": query}, *([{"$limit": cap}] if cap else []), {"$count": "n"}]
+            reply = await self._command({"aggregate": RESOURCES, "pipeline": steps, "cursor": {}})
+            return sum(int(row["n"]) for row in reply["cursor"]["firstBatch"])
+        command: Json = {"count": RESOURCES, "query": query}
         if cap:
             command["limit"] = cap
         return int((await self._command(command))["n"])
