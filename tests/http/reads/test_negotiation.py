@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import MutableMapping
 from typing import Any
 
 import httpx
@@ -114,6 +115,26 @@ async def test_head_is_get_without_the_body(shared_server: FhirClient, made: str
         assert (head.status_code, head.content) == (whole.status_code, b"")
         for name in ("content-type", "content-length", "etag", "last-modified"):
             assert head.headers.get(name) == whole.headers.get(name), (path, name)
+
+
+async def test_head_sends_no_byte_of_a_body(shared_server: FhirClient, made: str) -> None:
+    """Below the HTTP client, which would drop the body of such an answer by itself."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> Json:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "HEAD", "scheme": "http",
+        "path": f"/fhir/{made}", "raw_path": f"/fhir/{made}".encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"testserver")], "client": ("127.0.0.1", 1), "server": ("testserver", 80),
+    }  # fmt: skip
+    await shared_server.app(scope, receive, send)
+    assert sent[0]["status"] == 200
+    assert b"".join(m["body"] for m in sent[1:]) == b""
 
 
 def allowed_origin(answer: httpx.Response) -> str | None:
