@@ -79,7 +79,8 @@ class Writing(Reading, Protocol):
     async def reserve(self, reservation: str, key: str, now: int) -> None:
         """Claim a conditional create's criteria for `key`, so that of many racing ones only one commits.
 
-        Only in a transaction. Raises TransactionConflict while another creator's claim is fresh.
+        Only in a transaction, beside a search for the criteria. Raises TransactionConflict when another claims them at
+        the same time.
         """
         ...
 

@@ -17,7 +17,6 @@ from fhir_server.store.documents import (
     HISTORY_PROJECTION,
     PROJECTION,
     REPLACEABLE,
-    RESERVATION_SECONDS,
     RESERVATIONS,
     RESOURCES,
     SHOWN,
@@ -164,14 +163,16 @@ class Records:
         return replaced == len(changes)
 
     async def reserve(self, reservation: str, key: str, now: int) -> None:
-        """Claim a conditional create's criteria; raises TransactionConflict while another's claim is fresh.
+        """Claim a conditional create's criteria; raises TransactionConflict when another claims them at the same time.
 
-        A claim matters only while its creator's transaction is not yet visible to searches; older ones are taken over
-        and a TTL index sweeps them. https://www.mongodb.com/docs/manual/core/index-ttl/
+        A claim that can be seen was committed with its resource, which the same transaction's search sees too; if it
+        does not match any more, the claim is taken over. Claims under way meet in a write conflict or a duplicate. A
+        TTL index sweeps old ones. https://www.mongodb.com/docs/manual/core/index-ttl/
         """
         claim: Json = {"at": _bson_date(now), "key": key}
-        stale = {"_id": reservation, "at": {"$lt": _bson_date(now - RESERVATION_SECONDS * 1000)}}
-        taken = await self._write({"update": RESERVATIONS, "updates": [{"q": stale, "u": {"$set": claim}}]})
+        taken = await self._write(
+            {"update": RESERVATIONS, "updates": [{"q": {"_id": reservation}, "u": {"$set": claim}}]}
+        )
         if taken["n"]:
             return
         try:

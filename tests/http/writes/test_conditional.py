@@ -121,7 +121,6 @@ async def test_create_takes_criteria_with_a_question_mark(shared_server: FhirCli
     assert len(await found(shared_server, value)) == 1
 
 
-@pytest.mark.xfail(reason="the claim on the criteria outlives the deletion for RESERVATION_SECONDS: 409", strict=True)
 async def test_create_after_the_match_was_deleted_creates_again(shared_server: FhirClient) -> None:
     value = new_value()
     first = await shared_server.post("Patient", patient(value), If_None_Exist=by(value))
