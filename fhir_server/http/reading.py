@@ -20,6 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
 JSON_FORMATS = (*JSON_TYPES, "json")
 _ACCEPTABLE = ("application/fhir+json", "application/json", "text/json", "application/*", "*/*", "text/*")
+MAX_PARAMETERS = 2000
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
 
@@ -69,9 +70,7 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
     """
     method: str = scope["method"]
     query_string: bytes = scope["query_string"]
-    query = (
-        parse_qsl(query_string.decode("latin-1"), keep_blank_values=True, max_num_fields=2000) if query_string else []
-    )
+    query = _pairs(query_string.decode("latin-1")) if query_string else []
     segments = tuple(filter(None, path.split("/")))  # ASGI decodes paths
     _acceptable(headers, query)
     body, content = None, ""
@@ -92,10 +91,17 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
     )  # fmt: skip
 
 
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        raise InvalidRequest(f"There are more than {MAX_PARAMETERS} parameters in the query.") from None
+
+
 def _form(raw: bytes) -> list[tuple[str, str]]:
     try:
-        return parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=2000)
-    except ValueError:
+        return _pairs(raw.decode())
+    except UnicodeDecodeError:
         raise Malformed("The form is not URL-encoded UTF-8.") from None
 
 
@@ -127,7 +133,7 @@ def _acceptable(headers: Headers, query: list[tuple[str, str]]) -> None:
             raise NotAcceptable("_format must be json; XML is not supported yet.")
         return
     accept = headers.get(b"accept")
-    if accept is None or accept in (b"*/*", b"application/fhir+json"):
+    if not accept or accept in (b"*/*", b"application/fhir+json"):
         return
     kinds = [a.partition(";")[0].strip().lower() for a in accept.decode("latin-1").split(",")]
     if not any(k in _ACCEPTABLE for k in kinds):

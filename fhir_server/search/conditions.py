@@ -25,6 +25,8 @@ from fhir_server.search.terms import (
 )
 from fhir_server.search.values import reference_key
 
+# Far outside of what a double can hold, and within what Decimal can calculate with.
+_MOST_DIGITS = 1000
 _BAR = re.compile(r"(?<!\\)\|")
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 
@@ -178,7 +180,7 @@ def _numeric(one: Filter, text: str, index_prefix: str) -> Criterion:
         number = Decimal(text.removeprefix(prefix))
     except InvalidOperation:
         number = Decimal("NaN")
-    if not number.is_finite():
+    if not number.is_finite() or number.adjusted() > _MOST_DIGITS or int(number.as_tuple().exponent) < -_MOST_DIGITS:
         raise _bad(one, "a number such as 5.4, lt60 or ge1e2")
     half = Decimal(5).scaleb(int(number.as_tuple().exponent) - 1)
     low, high = number - half, number + half

@@ -6,7 +6,7 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.api.criteria import (
     And,
@@ -65,7 +65,7 @@ class Planner:
             elif one.parameter.code == "_lastUpdated":
                 conditions.append(any_of(*(_updated(one, v) for v in one.values)))
             else:
-                conditions.append(self._on_moment(query, one) or condition(one, term, now, base_url))
+                conditions.append(self._on_moment(query, one) or _condition(one, term, now, base_url))
         return all_of(*_without_needless_type(conditions))
 
     def _of_types(self, query: SearchQuery, term: TermHash) -> Criterion:
@@ -118,7 +118,7 @@ class Planner:
         if one.parameter.type != "reference":
             raise InvalidRequest(f"{one.parameter.code} is no reference and cannot be chained.", location=one.location)
         narrowed = one.modifier or one.parameter.target_type
-        targets = (narrowed,) if narrowed else one.parameter.targets
+        targets = [narrowed] if narrowed else _targets(one)
         keys: list[str] = []
         understood = False
         for target in targets:
@@ -133,7 +133,22 @@ class Planner:
                 f"{one.parameter.code}.{one.chain[:64]}: no type it refers to has that parameter.",
                 location=one.location,
             )
-        return Filter(one.parameter, "", tuple(keys))
+        return replace(one, modifier="", values=tuple(keys), chain="")
+
+
+def _targets(one: Filter) -> list[str]:
+    return list(dict.fromkeys(target for p in one.per_type or (one.parameter,) for target in p.targets))
+
+
+def _condition(one: Filter, term: TermHash, now: int, base_url: str) -> Criterion:
+    """Return the criterion of a filter on one type, on several or on all: any of the types' own may hold."""
+    if not one.per_type:
+        return condition(one, term, now, base_url)
+    each = [condition(replace(one, parameter=p), term, now, base_url) for p in one.per_type]
+    each = [c.condition if isinstance(c, Not) else c for c in each]  # none of them, not: one of them not
+    terms = tuple(t for c in each if isinstance(c, Term) for t in c.any_of)
+    made = any_of(*([Term(terms)] if terms else []), *(c for c in each if not isinstance(c, Term)))
+    return Not(made) if one.modifier == "not" else made
 
 
 async def _all_keys(records: Reading, where: Criterion, room: int, one: Filter) -> list[str]:

@@ -25,12 +25,16 @@ _OR = re.compile(r"(?<!\\),")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One parameter of the query: any of its values may hold. `chain` is what follows the dot of `subject.name`."""
+    """One parameter of the query: any of its values may hold. `chain` is what follows the dot of `subject.name`.
+
+    `per_type` has the parameter of each type where several types or all are searched: each has an index of its own.
+    """
 
     parameter: Parameter
     modifier: str
     values: tuple[str, ...]
     chain: str = ""
+    per_type: tuple[Parameter, ...] = ()
 
     @property
     def location(self) -> str:
@@ -78,7 +82,7 @@ class QueryParser:
         What is not understood is an issue of the result, or InvalidRequest when `strict` (Prefer: handling=strict).
         """
         reading = _Reading(self._parameters, self._types, resource_type)
-        for name, value in pairs:
+        for name, value in sorted(pairs, key=lambda pair: pair[0] != "_type"):  # what else is there depends on it
             reading.take(name, value)
         query = reading.query()
         if strict and query.issues:
@@ -160,8 +164,14 @@ class _Reading:
             raise InvalidRequest(f"{code}: at most {MAX_VALUES} values can be asked for.", location=f"http.{code}")
         if chain.count(".") + 1 > MAX_CHAIN:
             raise InvalidRequest(f"{code}: chains go {MAX_CHAIN} links deep at most.", location=f"http.{code}")
-        self._filters.append(Filter(parameter, modifier, values, chain))
+        self._filters.append(Filter(parameter, modifier, values, chain, self._per_type(code)))
         return True
+
+    def _per_type(self, code: str) -> tuple[Parameter, ...]:
+        if len(self._types) == 1:
+            return ()
+        found = (self._parameters.of(t).get(code) for t in self._types or sorted(self._all_types))
+        return tuple(p for p in found if p is not None)
 
     def _parameter(self, code: str) -> Parameter | None:
         if self._types:
