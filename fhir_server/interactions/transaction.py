@@ -17,7 +17,7 @@ from fhir_server.api.records import Draft, Stored
 from fhir_server.fhir.bundles import bundle
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import references, rewrite
-from fhir_server.interactions.conditional import criterion, matches, parse_criteria, reservation, single_match
+from fhir_server.interactions.conditional import Query, criterion, matches, parse_criteria, reservation, single_match
 from fhir_server.interactions.drafting import body_id, draft, is_unchanged
 from fhir_server.interactions.entries import Entry, StatusOf, answered, at_entry, entry_of
 from fhir_server.interactions.route import Route
@@ -43,6 +43,7 @@ class Work:
     creates: list[tuple[Entry, Draft]] = field(default_factory=list)
     changes: list[tuple[Entry, Draft, Stored]] = field(default_factory=list)
     touched: dict[str, int] = field(default_factory=dict)
+    claimed: dict[str, int] = field(default_factory=dict)
 
 
 async def transaction(call: Call, rows: list[Any], perform: Perform, status_of: StatusOf) -> Answer:
@@ -153,7 +154,7 @@ async def _name(
             if kind == "create":
                 key = await _create_key(call, records, entry, ids[entry.index], work)
             elif kind == "conditional-update":
-                key = await _update_key(call, records, entry, ids[entry.index], previous)
+                key = await _update_key(call, records, entry, ids[entry.index], work, previous)
             elif kind in ("conditional-patch", "conditional-delete"):
                 key = await single_match(call, entry.route.type, entry.request.query) or ""
                 previous.update(await records.current([key]) if key else {})
@@ -189,20 +190,34 @@ async def _create_key(call: Call, records: Writing, entry: Entry, fresh: str, wo
             "ok", one.raw, one.key, one.version, one.updated, f"{one.key}/_history/{one.version}"
         )
         return one.key
-    await records.reserve(reservation(entry.route.type, query), key, call.services.clock.now())
+    await _claim(call, records, entry, query, key, work)
     return key
 
 
-async def _update_key(call: Call, records: Writing, entry: Entry, fresh: str, previous: dict[str, Stored]) -> str:
+async def _update_key(
+    call: Call, records: Writing, entry: Entry, fresh: str, work: Work, previous: dict[str, Stored]
+) -> str:
     key = await single_match(call, entry.route.type, entry.request.query)
     if key is None:
         body = entry.request.body
         key = f"{entry.route.type}/{body.get('id') or fresh}"
-        await records.reserve(reservation(entry.route.type, entry.request.query), key, call.services.clock.now())
+        await _claim(call, records, entry, entry.request.query, key, work)
     elif "id" in entry.request.body:
         body_id(entry.request.body, key.partition("/")[2])
     previous.update(await records.current([key]))
     return key
+
+
+async def _claim(call: Call, records: Writing, entry: Entry, query: Query, key: str, work: Work) -> None:
+    """Claim criteria that match nothing yet, for one entry of this transaction and for no other transaction."""
+    name = reservation(entry.route.type, query)
+    other = work.claimed.setdefault(name, entry.index)
+    if other != entry.index:
+        raise InvalidRequest(
+            f"Entries {other} and {entry.index} would each create what the same criteria match.",
+            expression=entry.expression,
+        )
+    await records.reserve(name, key, call.services.clock.now())
 
 
 async def _one(

@@ -91,3 +91,16 @@ async def test_a_transaction_counts_what_it_writes(server: FhirClient) -> None:
     )
     answer = await server.post("", sent)
     assert [e["resource"]["total"] for e in answer.json()["entry"][:2]] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [entry("POST", "Patient", PATIENT, ifNoneExist="identifier=1"), entry("PUT", "Patient?identifier=1", PATIENT)],
+)
+async def test_two_entries_cannot_create_under_one_condition(server: FhirClient, second: Json) -> None:
+    patient = {**PATIENT, "identifier": [{"value": "1"}]}
+    first = entry("POST", "Patient", patient, ifNoneExist="identifier=1")
+    answer = await server.post("", bundle("transaction", first, {**second, "resource": patient}))
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]
+    assert (await server.get("Patient?_summary=count")).json()["total"] == 0
