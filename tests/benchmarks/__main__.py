@@ -26,6 +26,7 @@ from fhir_server.store.engine_probe import free_port, listens
 from fhir_server.store.engine_programs import find_program
 from fhir_server.store.engine_state import read_state
 from tests.benchmarks import report
+from tests.benchmarks.importing import measure_import
 from tests.benchmarks.load import ask, request
 from tests.benchmarks.measuring import Row, Side, measure
 from tests.benchmarks.patients import transaction
@@ -53,7 +54,9 @@ def main() -> None:
 
 def _run(folder: Path, patients: int, seconds: int) -> str:
     began = time.monotonic()
-    with running_server(folder) as server:
+    files = folder / "files"
+    files.mkdir()
+    with running_server(folder, FHIR_IMPORT_DIR=str(files)) as server:
         server.seconds_to_answer(PATIENCE)
         start = time.monotonic() - began
         at_rest = memory_megabytes(server.workers()[0])
@@ -64,6 +67,9 @@ def _run(folder: Path, patients: int, seconds: int) -> str:
         todo, plan = asyncio.run(works(url))
         (folder / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
         rows = asyncio.run(_measure(server, todo, folder / "plan.json", seconds))
+        side = (_port(server), server.workers()[0], server.engine())
+        rows.append(asyncio.run(measure_import(files, *side, url, plan["database"])))
+        print(f"{rows[-1].name}: {rows[-1].ratio:.2f} times the limit", file=sys.stderr)
         under_load = memory_megabytes(server.workers()[0])
     facts = (
         ("date", time.strftime("%Y-%m-%d")),
