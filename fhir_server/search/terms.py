@@ -51,8 +51,8 @@ def range_prefix(parameter: str) -> str:
 
 
 def ordered_time(milliseconds: int) -> str:
-    """Return a text that sorts as the time does."""
-    return f"{milliseconds + _TIME_OFFSET:012x}"
+    """Return a text that sorts as the time does, from year 1 to the open end of a period."""
+    return f"{milliseconds + _TIME_OFFSET:013x}"
 
 
 def ordered_number(value: Decimal | float) -> str:
@@ -69,6 +69,7 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return " ".join(text.lower().split())[:MAX_STRING]
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    # Twice: letters may come out of their mathematical or full-width forms in capitals, and fold into composed ones.
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
     return " ".join(plain.split())[:MAX_STRING]
