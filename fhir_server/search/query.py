@@ -19,6 +19,8 @@ MAX_VALUES = 1000
 MAX_CHAIN = 4
 # Parameters of the HTTP layer and of paging, which mean nothing to a search.
 PASSED_OVER = frozenset({"_format", "_pretty", CURSOR})
+# What shapes the result and is given once; of several the last one counts.
+SINGLE = frozenset({"_sort", "_count", "_total", "_summary", "_elements", "_contained", "_containedType"})
 TOTALS = ("none", "estimate", "accurate")
 _OR = re.compile(r"(?<!\\),")
 
@@ -109,24 +111,23 @@ class _Reading:
             if name == CURSOR:
                 self._single[name] = value
             return
-        taken = self._control(name, value) or self._filter(name, value)
+        plain = name.partition(":")[0]
+        if name in SINGLE:
+            taken = self._control(name, value)
+        elif name == "_type" and not self._types:
+            self._types = tuple(dict.fromkeys(self._known_type(t, name) for t in value.split(",")))
+            taken = True
+        elif plain in ("_include", "_revinclude"):
+            taken = self._include(name, plain, value)
+        else:
+            taken = self._filter(name, value)
         if taken:
             self._given.append((name, value))
 
     def _control(self, name: str, value: str) -> bool:
-        plain = name.partition(":")[0]
-        if name in ("_sort", "_count", "_total", "_summary", "_elements", "_contained", "_containedType"):
-            if name in ("_contained", "_containedType") and value != "false":
-                return self._unknown(name, "is not supported by this server yet")
-            self._single[name] = value
-        elif name == "_type" and not self._types:
-            self._types = tuple(dict.fromkeys(self._known_type(t, name) for t in value.split(",")))
-        elif plain in ("_include", "_revinclude"):
-            if name != plain:
-                return self._unknown(name, "has a modifier this server does not support yet")
-            self._include(plain, value)
-        else:
-            return False
+        if name in ("_contained", "_containedType") and value != "false":
+            return self._unknown(name, "is not supported by this server yet")
+        self._single[name] = value
         return True
 
     def _known_type(self, text: str, where: str) -> str:
@@ -134,7 +135,9 @@ class _Reading:
             raise InvalidRequest(f"{where}: there is no resource type {text[:64]!r}.", location=f"http.{where}")
         return text
 
-    def _include(self, name: str, value: str) -> None:
+    def _include(self, given: str, name: str, value: str) -> bool:
+        if given != name:
+            return self._unknown(given, "has a modifier this server does not support yet")
         source, _, rest = value.partition(":")
         parameter, _, target = rest.partition(":")
         self._known_type(source, name)
@@ -148,6 +151,7 @@ class _Reading:
                 )
         rows = self._includes if name == "_include" else self._reverse
         rows.append(Include(source, "" if parameter == "*" else parameter, target))
+        return True
 
     def _filter(self, name: str, value: str) -> bool:
         head, _, chain = name.partition(".")
