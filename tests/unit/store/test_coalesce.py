@@ -105,7 +105,8 @@ async def test_one_who_goes_away_takes_nothing_from_the_others() -> None:
     await turns()
     gone.cancel()
     database.open.set()
-    assert await stays == Stored("b", 1, 0, b"{}")
+    async with asyncio.timeout(5):
+        assert await stays == Stored("b", 1, 0, b"{}")
     with pytest.raises(asyncio.CancelledError):
         await gone
 
