@@ -27,6 +27,8 @@ class Parameter:
 
     An alias is indexed under another parameter of the type that reads the same element: `patient` is `subject` where
     the target is a Patient. `index_name` is what terms are hashed under; `target_type` what an alias is narrowed to.
+    `parts` are the (definition url, expression) pairs of a composite. One that is not `ready` is still being indexed:
+    it is written with every resource, and no search may rely on it yet.
     """
 
     resource_type: str
@@ -37,6 +39,8 @@ class Parameter:
     url: str
     alias_of: str = ""
     target_type: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    ready: bool = True
 
     @property
     def index_name(self) -> str:
@@ -47,6 +51,14 @@ class Parameter:
     def path(self) -> Expression:
         """The compiled expression, resolved for the resource type."""
         return compile(self.expression, self.resource_type)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of a composite: the parameter whose rules its value follows, and where it is under the element."""
+
+    parameter: Parameter
+    expression: str
 
 
 class Parameters:
@@ -67,6 +79,13 @@ class Parameters:
             rows = [r for base in self._definitions.ancestors(resource_type) for r in self._by_base.get(base, ())]
             known = self._by_type[resource_type] = {p.code: p for p in _without_doubles(resource_type, rows)}
         return known
+
+    def components(self, composite: Parameter) -> tuple[Component, ...]:
+        """Return the parts of a composite parameter in their order; empty where one of them is not known."""
+        by_url = {p.url: p for p in self.of(composite.resource_type).values()}
+        if not all(url in by_url for url, _ in composite.parts):
+            return ()
+        return tuple(Component(by_url[url], expression) for url, expression in composite.parts)
 
     def indexed(self, resource_type: str) -> Iterable[Parameter]:
         """Yield the parameters whose values go into the index."""
@@ -90,7 +109,7 @@ def _without_doubles(resource_type: str, rows: list[Definition]) -> Iterable[Par
             alias, target = owners[(row.type, text[: narrowed.start()])], narrowed[1]
         elif text and owners[(row.type, text)] != row.code:
             alias = owners[(row.type, text)]
-        yield Parameter(resource_type, row.code, row.type, text, row.targets, row.url, alias, target)
+        yield Parameter(resource_type, row.code, row.type, text, row.targets, row.url, alias, target, row.components)
 
 
 def _branches(expression: str, resource_type: str) -> str:
