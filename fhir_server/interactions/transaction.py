@@ -115,7 +115,7 @@ async def _run(
     """Do everything inside the open transaction."""
     previous = await _current_of(records, entries)
     await _name(call, records, entries, ids, work, previous)
-    links = _Links(call, work)
+    links = _Links(call, work, previous)
     await links.resolve_conditional(entries)
     for entry in sorted(entries, key=lambda e: ORDER.index(e.request.method)):
         try:
@@ -278,9 +278,10 @@ def _written(kind: str, made: Draft) -> Answer:
 class _Links:
     """Links between entries, and conditional references to what is stored already."""
 
-    def __init__(self, call: Call, work: Work) -> None:
+    def __init__(self, call: Call, work: Work, previous: dict[str, Stored]) -> None:
         self._call = call
         self._work = work
+        self._previous = previous
         self._conditional: dict[str, str] = {}
 
     async def resolve_conditional(self, entries: list[Entry]) -> None:
@@ -312,9 +313,21 @@ class _Links:
 
     def _change(self, text: str) -> str | None:
         key = self._work.keys.get(text)
-        if key is None and "?" in text:
-            key = self._conditional.get(text)
-        return key
+        if key is not None:
+            return key
+        if "?" in text:
+            return self._conditional.get(text)
+        link, history, _ = text.partition("/_history/")
+        key = self._work.keys.get(link) if history else None
+        return None if key is None else f"{key}/_history/{self._version_of(key)}"
+
+    def _version_of(self, key: str) -> int:
+        """Return the version that a resource has when this is over, which a link to a version then means."""
+        found = self._work.answers.get(self._work.touched[key])
+        if found is not None:
+            return found.version
+        current = self._previous.get(key)
+        return current.version + 1 if current is not None else 1
 
 
 def _conditional_references(node: Any) -> list[str]:

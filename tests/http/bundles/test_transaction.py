@@ -96,6 +96,48 @@ async def test_links_between_entries_are_rewritten_wherever_they_stand(shared_se
     assert [e["resource"]["id"] for e in found["entry"]] == [stored["id"]]
 
 
+async def test_links_in_uris_and_narratives_are_rewritten_and_texts_that_look_like_one_are_not(
+    shared_server: FhirClient,
+) -> None:
+    link = f"urn:uuid:{uuid4()}"
+    div = '<div xmlns="http://www.w3.org/1999/xhtml"><a href="{}">the image</a></div>'
+    whole = {
+        "resourceType": "DocumentReference",
+        "status": "current",
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": link}],
+        "text": {"status": "additional", "div": div.format(link)},
+        "content": [{"attachment": {"url": link, "title": link}}],
+    }
+    rows = await run(
+        shared_server,
+        entry("POST", "DocumentReference", whole),
+        entry("POST", "Binary", {"resourceType": "Binary", "contentType": "image/png", "data": "aGk="}, link),
+    )
+    target = f"Binary/{rows[1]['resource']['id']}"
+    stored = rows[0]["resource"]
+    assert stored["content"] == [{"attachment": {"url": target, "title": link}}]
+    assert stored["text"]["div"] == div.format(target)
+    assert stored["identifier"] == whole["identifier"]
+
+
+async def test_a_link_to_a_version_becomes_one_to_the_version_that_is_written(shared_server: FhirClient) -> None:
+    kept = uuid4().hex
+    link, known = f"http://example.org/fhir/Patient/{kept}", f"http://example.org/fhir/Practitioner/{kept}"
+    await shared_server.put(f"Practitioner/{kept}", {"resourceType": "Practitioner", "id": kept})
+    rows = await run(
+        shared_server,
+        entry(
+            "POST",
+            "Observation",
+            observation(subject={"reference": f"{link}/_history/7"}, performer=[{"reference": f"{known}/_history/1"}]),
+        ),
+        entry("POST", "Patient", {"resourceType": "Patient"}, link),
+        entry("PUT", f"Practitioner/{kept}", {"resourceType": "Practitioner", "id": kept, "active": True}, known),
+    )
+    assert rows[0]["resource"]["subject"] == {"reference": f"Patient/{rows[1]['resource']['id']}/_history/1"}
+    assert rows[0]["resource"]["performer"] == [{"reference": f"Practitioner/{kept}/_history/2"}]
+
+
 async def test_a_conditional_reference_becomes_the_one_match(shared_server: FhirClient) -> None:
     mark = uuid4().hex
     made = (await shared_server.post("Patient", patient(mark))).json()
