@@ -27,11 +27,8 @@ from fhir_server.interactions.request import Request
 from fhir_server.interactions.services import Call, Limits, Services
 from fhir_server.kernel.jobs import JobRunner
 from fhir_server.kernel.registry import Registry, build, discover
-from fhir_server.search.indexing import Indexer
+from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
-from fhir_server.search.parameters import Parameters
-from fhir_server.search.planning import Planner
-from fhir_server.search.query import QueryParser
 from fhir_server.settings import Settings
 from fhir_server.store.jobs import MongoJobs
 from fhir_server.store.mongo import MongoStore, connect
@@ -131,17 +128,13 @@ def compose(
 ) -> Services:
     """Put the parts together. Raises BadPlugin with all that is wrong with the installed plugins."""
     definitions = r4()
-    parameters = Parameters(definitions)
-    indexer = Indexer(definitions, parameters, settings.base_url)
     return Services(
         store=store,
         jobs=jobs,
         definitions=definitions,
-        parameters=parameters,
-        indexer=indexer,
+        editions=Editions(definitions, settings.base_url),
         validator=Validator(definitions),
         registry=registry or build(discover(), definitions.resource_types),
-        planner=Planner(indexer, QueryParser(parameters, definitions.resource_types)),
         cursors=CursorSigner(signing_key),
         clock=SystemClock(),
         ids=RandomIds(),

@@ -87,7 +87,7 @@ def statement(call: Call) -> Json:
 
 def _resource(call: Call, resource_type: str, everywhere: list[Any]) -> Json:
     services = call.services
-    references = [p.code for p in services.parameters.of(resource_type).values() if p.type == "reference"]
+    references = [p.code for p in call.parameters.of(resource_type).values() if p.type == "reference"]
     row: Json = {
         "type": resource_type,
         "profile": f"http://hl7.org/fhir/StructureDefinition/{resource_type}",
@@ -110,7 +110,7 @@ def _resource(call: Call, resource_type: str, everywhere: list[Any]) -> Json:
 
 
 def _parameters(call: Call, resource_type: str) -> list[Json]:
-    found = call.services.parameters.of(resource_type).values()
+    found = call.parameters.of(resource_type).values()
     return [
         {"name": p.code, "definition": p.url, "type": p.type}
         for p in sorted(found, key=lambda p: p.code)

@@ -28,10 +28,10 @@ def parse_criteria(text: str) -> list[tuple[str, str]]:
 async def criterion(call: Call, resource_type: str, query: Query) -> Criterion:
     """Return what conditional criteria ask for. Unlike a search they must be understood whole."""
     services = call.services
-    parsed = services.planner.parser.parse(resource_type, query, strict=True)
+    parsed = call.planner.parser.parse(resource_type, query, strict=True)
     if not parsed.filters:
         raise InvalidRequest("A conditional interaction needs search criteria, such as identifier=system|value.")
-    return await services.planner.plan(parsed, call.tenant, call.records, services.clock.now(), call.base_url)
+    return await call.planner.plan(parsed, call.tenant, call.records, services.clock.now(), call.base_url)
 
 
 async def single_match(call: Call, resource_type: str, query: Query) -> str | None:

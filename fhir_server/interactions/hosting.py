@@ -124,7 +124,7 @@ class HostedServer:
         return any_of(Moment(0, 1), And(tuple(dated)))
 
     def _starts_before(self, high: int) -> list[Range]:
-        indexer = self.call.services.indexer
+        indexer = self.call.indexer
         ranges = []
         for resource_type in self.call.services.definitions.compartments["Patient"]:
             code = indexer.principal_date(resource_type)
@@ -139,7 +139,7 @@ class HostedServer:
 
     async def criterion(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Criterion:
         """Return the criterion of a search."""
-        planner = self.call.services.planner
+        planner = self.call.planner
         parsed = planner.parser.parse(resource_type, query, strict=True)
         return await planner.plan(parsed, self.call.tenant, self.call.records, self.now(), self.base_url)
 

@@ -25,11 +25,11 @@ ESTIMATE_CAP = 10_000
 async def search(call: Call, route: Route) -> Answer:
     """Return one page of what matches, with what it includes, and links to itself and the next page."""
     services = call.services
-    query = services.planner.parser.parse(route.type, call.request.query, strict=call.request.strict)
-    where = await services.planner.plan(query, call.tenant, call.records, services.clock.now(), call.base_url)
+    query = call.planner.parser.parse(route.type, call.request.query, strict=call.request.strict)
+    where = await call.planner.plan(query, call.tenant, call.records, services.clock.now(), call.base_url)
     if route.compartment_type:
         member = in_compartment(
-            services.parameters, services.indexer, services.definitions, call.tenant,
+            call.parameters, call.indexer, services.definitions, call.tenant,
             route.compartment_type, route.id, route.type,
         )  # fmt: skip
         where = all_of(member, where)
@@ -50,7 +50,7 @@ async def _page(
     if order is None:
         after = cursors.read(query.cursor, bound) if query.cursor else None
         found: Sequence[Stored]
-        found, more, fields = await sorted_page(call.services.parameters, call.records, where, query, size, after)
+        found, more, fields = await sorted_page(call.parameters, call.records, where, query, size, after)
         cursor = cursors.sign(fields, bound) if more else ""
     else:
         position = cursors.position(query.cursor, bound) if query.cursor else None
@@ -63,7 +63,7 @@ async def _page(
     total = await _total(call, query, where, None if more or query.cursor else len(found))
     extra: Iterable[Stored] = ()
     if query.includes or query.reverse_includes:
-        extra = await included(call.services.parameters, call.term, call.records, query, found, call.base_url)
+        extra = await included(call.parameters, call.term, call.records, query, found, call.base_url)
     return _answer(call, route, query, found, extra, total=total, cursor=cursor)
 
 
@@ -78,7 +78,7 @@ def _order(call: Call, query: SearchQuery) -> Order | None:
         return Order("updated", descending)
     if code == "_id":
         return Order("key", descending)
-    if len(query.types) == 1 and code == call.services.indexer.principal_date(query.types[0]):
+    if len(query.types) == 1 and code == call.indexer.principal_date(query.types[0]):
         return Order("moment", descending)
     return None
 

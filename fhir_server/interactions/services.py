@@ -10,6 +10,7 @@ from fhir_server.fhir.definitions import Definitions
 from fhir_server.interactions.gate import Gate
 from fhir_server.interactions.request import Request
 from fhir_server.kernel.registry import Registry
+from fhir_server.search.editions import Edition, Editions
 from fhir_server.search.indexing import Indexer
 from fhir_server.search.paging import CursorSigner
 from fhir_server.search.parameters import Parameters
@@ -35,11 +36,9 @@ class Services:
     store: Store
     jobs: Jobs
     definitions: Definitions
-    parameters: Parameters
-    indexer: Indexer
+    editions: Editions
     validator: Validator
     registry: Registry
-    planner: Planner
     cursors: CursorSigner
     clock: Clock
     ids: IdSource
@@ -63,9 +62,29 @@ class Call:
         return self.scope.tenant
 
     @property
+    def edition(self) -> Edition:
+        """The tenant's search parameters with what works by them, as of now; they may change while a call runs."""
+        return self.services.editions.of(self.scope.tenant)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The tenant's search parameters."""
+        return self.edition.parameters
+
+    @property
+    def indexer(self) -> Indexer:
+        """What indexes the tenant's resources."""
+        return self.edition.indexer
+
+    @property
+    def planner(self) -> Planner:
+        """What plans the tenant's searches."""
+        return self.edition.planner
+
+    @property
     def term(self) -> TermHash:
         """The tenant's term hash."""
-        return self.services.indexer.hash_of(self.scope.tenant)
+        return self.indexer.hash_of(self.scope.tenant)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""
