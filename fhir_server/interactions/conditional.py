@@ -11,8 +11,8 @@ from hashlib import sha256
 from urllib.parse import parse_qsl
 
 from fhir_server.api.criteria import Criterion, Order
-from fhir_server.api.errors import Conflict, InvalidRequest, MultipleMatches
-from fhir_server.api.ports import Answer, Reading, TransactionConflict
+from fhir_server.api.errors import Conflict, Duplicate, InvalidRequest, MultipleMatches
+from fhir_server.api.ports import Answer, Reading, TransactionConflict, Writing
 from fhir_server.api.records import Draft, Stored
 from fhir_server.interactions.services import Call
 
@@ -47,11 +47,14 @@ async def matches(records: Reading, where: Criterion) -> Sequence[Stored]:
     return (await records.search(where, Order("key", descending=False), 2)).records
 
 
-async def create_unless_matched(call: Call, resource_type: str, criteria: str | Query, made: Draft) -> Answer:
+async def create_unless_matched(
+    call: Call, resource_type: str, criteria: str | Query, made: Draft, deleted: Stored | None = None
+) -> Answer:
     """Write the draft unless the criteria match: one match is the answer, several raise MultipleMatches.
 
-    The look and the write are one transaction that also claims the criteria; of racing creators one commits and the
-    others look again and find its resource.
+    `deleted` is the deletion that the draft brings back from. The look and the write are one transaction that also
+    claims the criteria; of racing creators one commits and the others look again and find its resource. Raises
+    Conflict when a resource that does not match has the draft's id.
     """
     query = parse_criteria(criteria) if isinstance(criteria, str) else criteria
     where = await criterion(call, resource_type, query)
@@ -67,13 +70,36 @@ async def create_unless_matched(call: Call, resource_type: str, criteria: str | 
                 await records.reserve(reservation(resource_type, query), made.key, call.services.clock.now())
                 beaten = bool(await matches(records, where))
                 if not beaten:
-                    await records.create([made])
+                    await _write(records, made, deleted)
         except TransactionConflict:
             beaten = True
+        except Duplicate:
+            if not await matches(call.records, where):
+                raise id_taken(made.key) from None
+            beaten = True
         if not beaten:
-            return Answer("created", made.raw, made.key, 1, made.updated, f"{made.key}/_history/1")
+            return Answer(
+                "created", made.raw, made.key, made.version, made.updated, f"{made.key}/_history/{made.version}"
+            )
         await asyncio.sleep(0.005 * (attempt + 1))
     raise Conflict("Too many clients create the same resource at once. Try again.")
+
+
+async def _write(records: Writing, made: Draft, deleted: Stored | None) -> None:
+    if deleted is None:
+        await records.create([made])
+    elif not await records.replace([(made, deleted)]):
+        raise Duplicate(f"{made.key} was brought back by another.")
+
+
+def id_taken(key: str) -> Conflict:
+    """Return the refusal of an update that nothing matches and whose id is another resource's.
+
+    R4 leaves it open, R5 says it. https://hl7.org/fhir/R5/http.html#cond-update
+    """
+    return Conflict(
+        f"{key} exists and does not match the criteria; the body must have its match's id, a new one or none."
+    )
 
 
 def reservation(resource_type: str, query: Query) -> str:

@@ -17,7 +17,15 @@ from fhir_server.api.records import Draft, Stored
 from fhir_server.fhir.bundles import bundle
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import references, rewrite
-from fhir_server.interactions.conditional import Query, criterion, matches, parse_criteria, reservation, single_match
+from fhir_server.interactions.conditional import (
+    Query,
+    criterion,
+    id_taken,
+    matches,
+    parse_criteria,
+    reservation,
+    single_match,
+)
 from fhir_server.interactions.drafting import body_id, draft, is_unchanged
 from fhir_server.interactions.entries import Entry, StatusOf, answered, at_entry, entry_of
 from fhir_server.interactions.route import Route
@@ -197,14 +205,16 @@ async def _create_key(call: Call, records: Writing, entry: Entry, fresh: str, wo
 async def _update_key(
     call: Call, records: Writing, entry: Entry, fresh: str, work: Work, previous: dict[str, Stored]
 ) -> str:
-    key = await single_match(call, entry.route.type, entry.request.query)
-    if key is None:
-        body = entry.request.body
-        key = f"{entry.route.type}/{body.get('id') or fresh}"
+    match = await single_match(call, entry.route.type, entry.request.query)
+    if match is not None and "id" in entry.request.body:
+        body_id(entry.request.body, match.partition("/")[2])
+    key = match or f"{entry.route.type}/{entry.request.body.get('id', fresh)}"
+    found = await records.current([key])
+    previous.update(found)
+    if match is None:
+        if key in found and not found[key].deleted:
+            raise id_taken(key)
         await _claim(call, records, entry, entry.request.query, key, work)
-    elif "id" in entry.request.body:
-        body_id(entry.request.body, key.partition("/")[2])
-    previous.update(await records.current([key]))
     return key
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fhir_server.api.errors import Conflict, Duplicate, PreconditionFailed
 from fhir_server.api.ports import Answer
 from fhir_server.api.records import Stored
-from fhir_server.interactions.conditional import create_unless_matched, single_match
+from fhir_server.interactions.conditional import create_unless_matched, id_taken, single_match
 from fhir_server.interactions.create import created
 from fhir_server.interactions.drafting import body_id, checked, draft, is_unchanged
 from fhir_server.interactions.route import Route
@@ -26,20 +26,35 @@ async def update(call: Call, route: Route) -> Answer:
 
 
 async def conditional_update(call: Call, route: Route) -> Answer:
-    """Update the one resource that matches the URL's criteria, or create it."""
+    """Update the one resource that matches the URL's criteria, or create it, under the body's id if it has one."""
     resource = checked(call, call.request.body, route.type)
     key = await single_match(call, route.type, call.request.query)
-    if key is not None:
-        if "id" in resource:
-            body_id(resource, key.partition("/")[2])
-        return await put(call, key, resource)
+    if key is None:
+        answer = await _create_unmatched(call, route, resource)
+        if answer.kind == "created":
+            return answer
+        # Somebody else created the match in between: what this client sent is an update of it, and must not be lost.
+        key = answer.key
     if "id" in resource:
-        return await put(call, f"{route.type}/{resource['id']}", resource)
+        body_id(resource, key.partition("/")[2])
+    return await put(call, key, resource)
+
+
+async def _create_unmatched(call: Call, route: Route, resource: Json) -> Answer:
     check_preconditions(call, None)
-    made = draft(call, resource, call.services.ids.new_id(), 1, "PUT")
-    answer = await create_unless_matched(call, route.type, call.request.query, made)
-    # Somebody else created the match in between: what this client sent is an update of it, and must not be lost.
-    return answer if answer.kind == "created" else await put(call, answer.key, resource)
+    resource_id, deleted = resource.get("id"), None
+    if resource_id is None:
+        resource_id = call.services.ids.new_id()
+    else:
+        key = f"{route.type}/{resource_id}"
+        deleted = (await call.records.current([key])).get(key)
+        if deleted is not None and not deleted.deleted:
+            match = await single_match(call, route.type, call.request.query)
+            if match is None:
+                raise id_taken(key)
+            return Answer("ok", key=match)  # it came in between
+    made = draft(call, resource, resource_id, deleted.version + 1 if deleted else 1, "PUT")
+    return await create_unless_matched(call, route.type, call.request.query, made, deleted)
 
 
 async def put(call: Call, key: str, resource: Json) -> Answer:

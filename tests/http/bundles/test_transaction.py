@@ -274,3 +274,21 @@ async def test_conditional_update_and_delete(shared_server: FhirClient) -> None:
     assert (rows[0]["resource"]["id"], rows[0]["response"]["etag"]) == (kept, 'W/"2"')
     assert rows[2]["resource"]["subject"] == {"reference": f"Patient/{kept}"}
     assert (await count(shared_server, old), await count(shared_server, gone)) == (1, 0)
+
+
+async def test_a_conditional_update_without_a_match_does_not_overwrite_the_resource_with_its_id(
+    shared_server: FhirClient,
+) -> None:
+    mark, kept = uuid4().hex, uuid4().hex
+    before = (await shared_server.put(f"Patient/{kept}", {**patient(uuid4().hex), "id": kept})).json()
+    answer = await send(
+        shared_server,
+        entry("POST", "Patient", patient(mark)),
+        entry("PUT", f"Patient?identifier={uuid4()}", {**patient(mark), "id": kept}),
+    )
+    await refused(shared_server, answer, 409, "Bundle.entry[1]", mark)
+    assert (await shared_server.get(f"Patient/{kept}")).json() == before
+    await shared_server.delete(f"Patient/{kept}")
+    rows = await run(shared_server, entry("PUT", f"Patient?identifier={mark}", {**patient(mark), "id": kept}))
+    assert rows[0]["response"]["status"] == "201 Created"
+    assert rows[0]["response"]["etag"] == 'W/"3"'

@@ -151,6 +151,26 @@ async def test_update_without_a_match_creates_under_the_id_of_the_body(shared_se
     assert await found(shared_server, value) == [made.json()]
 
 
+async def test_update_without_a_match_and_with_the_id_of_another_resource_is_refused(shared_server: FhirClient) -> None:
+    value, other = new_value(), f"c-{new_value()}"
+    before = await shared_server.put(f"Patient/{other}", patient(new_value(), id=other))
+    refused = await shared_server.put(f"Patient?{by(value)}", patient(value, id=other))
+    assert (refused.status_code, code(refused)) == (409, "conflict")
+    assert (await shared_server.get(f"Patient/{other}")).json() == before.json()
+    assert await found(shared_server, value) == []
+
+
+async def test_update_without_a_match_and_with_the_id_of_a_deleted_resource_brings_it_back(
+    shared_server: FhirClient,
+) -> None:
+    value, other = new_value(), f"c-{new_value()}"
+    await shared_server.put(f"Patient/{other}", patient(new_value(), id=other))
+    await shared_server.delete(f"Patient/{other}")
+    made = await shared_server.put(f"Patient?{by(value)}", patient(value, id=other))
+    assert (made.status_code, made.headers["etag"]) == (201, 'W/"3"')
+    assert await found(shared_server, value) == [made.json()]
+
+
 async def test_update_with_one_match_makes_its_next_version(shared_server: FhirClient) -> None:
     value = await with_matches(shared_server, 1)
     (before,) = await found(shared_server, value)

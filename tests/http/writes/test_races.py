@@ -71,6 +71,31 @@ async def test_racing_conditional_updates_without_a_match_make_one_resource_and_
     assert len(versions) == WRITERS
 
 
+async def test_racing_conditional_updates_with_ids_of_their_own_make_one_resource(shared_server: FhirClient) -> None:
+    system, value = "urn:example:race", uuid4().hex
+    criteria = f"identifier={system}|{value}"
+    body = {"resourceType": "Patient", "identifier": [{"system": system, "value": value}]}
+    answers = await asyncio.gather(
+        *(shared_server.put(f"Patient?{criteria}", body | {"id": f"{value}-{n}"}) for n in range(WRITERS))
+    )
+    assert Counter(a.status_code for a in answers) == {201: 1, 400: WRITERS - 1}
+    made = next(a.json()["id"] for a in answers if a.status_code == 201)
+    found = (await shared_server.get(f"Patient?{criteria}&_count=100")).json()
+    assert [e["resource"]["id"] for e in found["entry"]] == [made]
+
+
+async def test_racing_conditional_updates_with_one_id_lose_nothing(shared_server: FhirClient) -> None:
+    system, value = "urn:example:race", uuid4().hex
+    criteria = f"identifier={system}|{value}"
+    body = {"resourceType": "Patient", "id": value, "identifier": [{"system": system, "value": value}]}
+    answers = await asyncio.gather(
+        *(shared_server.put(f"Patient?{criteria}", body | {"name": [{"family": f"F{n}"}]}) for n in range(WRITERS))
+    )
+    assert Counter(a.status_code for a in answers) == {201: 1, 200: WRITERS - 1}
+    versions = await history(shared_server, f"Patient/{value}")
+    assert {v["name"][0]["family"] for v in versions} == {f"F{n}" for n in range(WRITERS)}
+
+
 async def test_racing_puts_of_a_new_id_create_it_once(shared_server: FhirClient) -> None:
     name = f"race-{uuid4()}"
     path = f"QuestionnaireResponse/{name}"
