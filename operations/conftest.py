@@ -157,6 +157,7 @@ class Server:
     refused: dict[str, list[Issue]] = field(default_factory=dict)
     executed: list[Json] = field(default_factory=list)
     put: list[Json] = field(default_factory=list)
+    searched: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     sources: dict[str, list[bytes]] = field(default_factory=dict)
     ids: int = 0
 
@@ -190,6 +191,29 @@ class Server:
     async def criterion(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Criterion:
         keys = [r["id"] for r in self.records.of_type(resource_type) if _matches(r, query)]
         return Key(tuple(f"{resource_type}/{i}" for i in keys))
+
+    async def search(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Json:
+        """Match `_id` and references by any parameter, in the order of ids; the cursor of a page is a number."""
+        self.searched.append((resource_type, tuple(query)))
+        control = {n: v for n, v in query if n in ("_count", "_cursor", "_summary")}
+        asked = [(n, set(v.split(","))) for n, v in query if n not in control]
+        found = [r for r in self.records.of_type(resource_type) if all(self._has(r, n, v) for n, v in asked)]
+        if control.get("_summary") == "count":
+            return {"resourceType": "Bundle", "type": "searchset", "total": len(found)}
+        found.sort(key=lambda r: str(r["id"]))
+        start = int(control.get("_cursor", 0))
+        end = start + int(control.get("_count", 50))
+        entries = [{"resource": r, "search": {"mode": "match"}} for r in found[start:end]]
+        more = [{"relation": "next", "url": f"{BASE}/{resource_type}?_cursor={end}"}] if end < len(found) else []
+        return {"resourceType": "Bundle", "type": "searchset", "link": more, "entry": entries}
+
+    def _has(self, resource: Json, name: str, wanted: set[str]) -> bool:
+        return resource["id"] in wanted if name == "_id" else bool(self.referred("", name, resource) & wanted)
+
+    def referred(self, resource_type: str, code: str, resource: Json) -> set[str]:
+        if code not in ("patient", "subject", "encounter", "organization"):
+            raise InvalidRequest(f"no parameter {code}")
+        return self.references_of(encode(resource))
 
     async def execute(self, bundle: Json) -> Json:
         self.executed.append(bundle)

@@ -44,6 +44,7 @@ from fhir_server.api.errors import (
     UnsupportedFormat,
 )
 from fhir_server.api.operation import (
+    Content,
     Handler,
     Job,
     JobCancelled,
@@ -69,6 +70,7 @@ __all__ = [
     "BusinessRule",
     "Clock",
     "Conflict",
+    "Content",
     "Criterion",
     "Deleted",
     "Draft",

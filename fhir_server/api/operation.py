@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
 from fhir_server.api.criteria import Criterion
-from fhir_server.api.errors import InvalidRequest
+from fhir_server.api.errors import Failure, InvalidRequest
 from fhir_server.api.ports import Reading
 from fhir_server.fhir.dates import parse_range
 from fhir_server.fhir.outcomes import Issue
@@ -91,6 +91,17 @@ class Server(Protocol):
         """Return the criterion of a search."""
         ...
 
+    async def search(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Json:
+        """Return one page of a search as its Bundle, as a client gets it; what is not understood is refused."""
+        ...
+
+    def referred(self, resource_type: str, code: str, resource: Json) -> set[str]:
+        """Return the local references (`Type/id`) that a resource has under a reference search parameter.
+
+        Raises InvalidRequest when the type has no such parameter.
+        """
+        ...
+
     async def execute(self, bundle: Json) -> Json:
         """Run a batch or transaction and return the response Bundle. Raises Failure; then nothing was written."""
         ...
@@ -122,7 +133,10 @@ class Server(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OperationContext:
-    """One call of an operation: on what, with which parameters, and what it may touch."""
+    """One call of an operation: on what, with which parameters, and what it may touch.
+
+    `body` is what was posted where that is no resource and the operation reads it itself: text, or decoded JSON.
+    """
 
     resource_type: str
     resource_id: str
@@ -130,6 +144,7 @@ class OperationContext:
     records: Reading
     server: Server
     query: Sequence[tuple[str, str]] = ()
+    body: Any = None
 
     @property
     def key(self) -> str:
@@ -148,7 +163,19 @@ class Job:
     input: Json
 
 
-Handler = Callable[[OperationContext], Awaitable[Json | bytes | Job]]
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The answer of an operation that gives no FHIR resource: bytes of another media type.
+
+    With a `failure` they tell of it, and the status of the answer is that of the failure.
+    """
+
+    body: bytes
+    media_type: str
+    failure: Failure | None = None
+
+
+Handler = Callable[[OperationContext], Awaitable[Json | bytes | Job | Content]]
 
 
 class JobProgress(Protocol):
@@ -176,7 +203,7 @@ class Operation:
     """An operation, found by the entry point group `fhir_server.operations`.
 
     `definition` is its OperationDefinition as JSON. The handlers say on which levels it can be called; `jobs` run what
-    its handlers hand over as Job, by kind.
+    its handlers hand over as Job, by kind. One that `reads_body` gets what is posted and is no resource as it came.
     """
 
     definition: Traversable
@@ -184,3 +211,4 @@ class Operation:
     type: Handler | None = None
     instance: Handler | None = None
     jobs: Mapping[str, JobHandler] = field(default_factory=dict)
+    reads_body: bool = False

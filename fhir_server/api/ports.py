@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fhir_server.api.criteria import Criterion, HistoryOf, Order, Position
+from fhir_server.api.errors import Failure
 from fhir_server.api.records import Draft, Page, Stored
 from fhir_server.api.tenant import Scope, Tenant
 
@@ -155,7 +156,8 @@ class TransactionConflict(Exception):
 class Answer:
     """What an interaction gives back, free of HTTP: what happened, the bytes, and where they are.
 
-    `kind` is one of ok, created, accepted, deleted, not-modified, no-content.
+    `kind` is one of ok, created, accepted, deleted, not-modified, no-content. A body that is no FHIR resource has a
+    `media_type`; one that tells of a failure comes with it.
     """
 
     kind: str
@@ -164,3 +166,5 @@ class Answer:
     version: int = 0
     updated: int = 0
     location: str = ""
+    media_type: str = ""
+    failure: Failure | None = None

@@ -42,7 +42,9 @@ REASONS = {
 
 def status_code(what: Failure | Answer) -> int:
     """Return the HTTP status of an answer or a failure."""
-    return ANSWERS[what.kind] if isinstance(what, Answer) else FAILURES.get(type(what), 500)
+    if isinstance(what, Answer):
+        return ANSWERS[what.kind] if what.failure is None else status_code(what.failure)
+    return FAILURES.get(type(what), 500)
 
 
 def status_line(what: Failure | Answer) -> str:

@@ -19,6 +19,8 @@ Headers = dict[bytes, bytes]
 FORM = "application/x-www-form-urlencoded"
 JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
 JSON_FORMATS = (*JSON_TYPES, "json")
+# Bodies that only operations take, which read them themselves. https://hl7.org/fhir/R4/graphql.html
+TEXT_TYPES = ("application/graphql",)
 _ACCEPTABLE = ("application/fhir+json", "application/json", "text/json", "application/*", "*/*", "text/*")
 MAX_PARAMETERS = 2000
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
@@ -81,7 +83,8 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
         elif raw:
             if charset not in _CHARSETS:
                 raise UnsupportedFormat("The body must be UTF-8.")
-            body = _decoded(raw, content, method)
+            is_text = content in TEXT_TYPES and segments[-1:] != () and segments[-1][:1] == "$"
+            body = _text(raw) if is_text else _decoded(raw, content, method)
         elif method != "POST":
             raise Malformed(f"{method} needs a body.")
     prefer = headers.get(b"prefer", b"")
@@ -103,6 +106,13 @@ def _form(raw: bytes) -> list[tuple[str, str]]:
         return _pairs(raw.decode())
     except UnicodeDecodeError:
         raise Malformed("The form is not URL-encoded UTF-8.") from None
+
+
+def _text(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise Malformed("The body is not UTF-8.") from None
 
 
 def _decoded(raw: bytes, content: str, method: str) -> Any:

@@ -34,6 +34,8 @@ def write(
 ) -> tuple[int, HeaderList, bytes]:
     """Return status, headers and body of an answer."""
     status = status_code(answer)
+    if answer.media_type:
+        return status, [(b"content-type", answer.media_type.encode())], answer.body
     rows: HeaderList = []
     if answer.version:
         rows.append((b"etag", b'W/"%d"' % answer.version))

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/http.html#transaction
 
 from __future__ import annotations
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +15,7 @@ from fhir_server.api.errors import Failure, InvalidRequest
 from fhir_server.api.ports import Answer
 from fhir_server.fhir.bundles import response_entry
 from fhir_server.fhir.dates import format_instant
-from fhir_server.fhir.json import decode
+from fhir_server.fhir.json import decode, encode
 from fhir_server.fhir.outcomes import operation_outcome
 from fhir_server.interactions.request import Conditions, Request
 from fhir_server.interactions.route import Route, route
@@ -100,7 +100,9 @@ def _binary_patch(body: Json, where: str) -> tuple[Any, str]:
 
 
 def answered(answer: Answer, status_of: StatusOf, base_url: str) -> bytes:
-    """Return the response entry of an interaction that went well."""
+    """Return the response entry of an interaction that went well; what is no resource goes into a Binary."""
+    if answer.failure is not None:
+        return failed(answer.failure, status_of)
     response: dict[str, object] = {"status": status_of(answer)}
     if answer.location:
         response["location"] = f"{base_url}/{answer.location}"
@@ -108,7 +110,11 @@ def answered(answer: Answer, status_of: StatusOf, base_url: str) -> bytes:
         response["etag"] = f'W/"{answer.version}"'
     if answer.updated:
         response["lastModified"] = format_instant(answer.updated)
-    return response_entry(answer.body, response)
+    body = answer.body
+    if answer.media_type:
+        data = b64encode(body).decode()
+        body = encode({"resourceType": "Binary", "contentType": answer.media_type, "data": data})
+    return response_entry(body, response)
 
 
 def failed(failure: Failure, status_of: StatusOf) -> bytes:

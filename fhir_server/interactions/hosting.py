@@ -14,7 +14,7 @@ from fhir_server.api.ports import Answer, JobRecord
 from fhir_server.api.records import Draft, Stored
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import Issue
-from fhir_server.fhir.references import is_id
+from fhir_server.fhir.references import is_id, local_reference
 from fhir_server.interactions.drafting import draft, is_unchanged
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import Route
@@ -142,6 +142,25 @@ class HostedServer:
         planner = self.call.planner
         parsed = planner.parser.parse(resource_type, query, strict=True)
         return await planner.plan(parsed, self.call.tenant, self.call.records, self.now(), self.base_url)
+
+    async def search(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Json:
+        """Return one page of a search as its Bundle."""
+        asked = Request("GET", (resource_type,), tuple(query), strict=True)
+        answer = await self.perform(replace(self.call, request=asked), Route("search-type", resource_type))
+        found: Json = decode_stored(answer.body)
+        return found
+
+    def referred(self, resource_type: str, code: str, resource: Json) -> set[str]:
+        """Return the local references that a resource has under a reference search parameter."""
+        of_type = self.call.parameters.of(resource_type)
+        parameter = of_type.get(code)
+        if parameter is None or parameter.type != "reference":
+            raise InvalidRequest(f"{resource_type} has no reference parameter {code[:64]!r}.", location=f"http.{code}")
+        path = of_type[parameter.alias_of].path if parameter.alias_of else parameter.path
+        values = (node.value for node in path.evaluate(resource))
+        texts = [v["reference"] for v in values if isinstance(v, dict) and isinstance(v.get("reference"), str)]
+        found = (local_reference(text.removeprefix(f"{self.base_url}/")) for text in texts)
+        return {f"{row[0]}/{row[1]}" for row in found if row is not None}
 
     async def execute(self, bundle: Json) -> Json:
         """Run a batch or transaction Bundle and return the response Bundle."""

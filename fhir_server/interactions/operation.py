@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from fhir_server.api.errors import Failure, InvalidRequest, NotAllowed, NotFound, NotSupported, Unprocessable
-from fhir_server.api.operation import Job, OperationContext, Parameters
+from fhir_server.api.errors import (
+    Failure,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    NotSupported,
+    Unprocessable,
+    UnsupportedFormat,
+)
+from fhir_server.api.operation import Content, Job, OperationContext, Parameters
 from fhir_server.api.ports import Answer
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcomes import Issue
@@ -34,13 +43,25 @@ async def operation(call: Call, route: Route, host: Host) -> Answer:
         raise NotAllowed("Operations are called with GET or POST.", allowed=("GET", "POST"))
     handler = found.handler(level)
     assert handler is not None, "the registry finds only operations with a handler on the level"
-    context = OperationContext(
-        route.type, route.id, parameters(call, found), call.records, host.server(call), call.request.query
-    )
+    body = _own_body(call, found)
+    given = parameters(call if body is None else replace(call, request=replace(call.request, body=None)), found)
+    context = OperationContext(route.type, route.id, given, call.records, host.server(call), call.request.query, body)
     result = await handler(context)
     if isinstance(result, Job):
         return await host.accept(call, context, result)
+    if isinstance(result, Content):
+        return Answer("ok", result.body, media_type=result.media_type, failure=result.failure)
     return Answer("ok", result if isinstance(result, bytes) else encode(result))
+
+
+def _own_body(call: Call, found: Registered) -> Any:
+    """Return the body that the operation reads itself, or None where there is none but Parameters or a resource."""
+    body = call.request.body
+    if found.operation.reads_body:
+        return None if isinstance(body, dict) and "resourceType" in body else body
+    if isinstance(body, str):
+        raise UnsupportedFormat(f"${found.code} takes application/fhir+json.")
+    return None
 
 
 def _missing(call: Call, route: Route, level: str) -> Failure:

@@ -7,6 +7,16 @@ import fhir_server.api as api
 
 def test_all_is_sorted_and_complete() -> None:
     public = [name for name in vars(api) if not name.startswith("_")]
-    modules = {"annotations", "criteria", "errors", "operation", "ports", "records", "tenant"}
+    modules = {
+        "annotations",
+        "criteria",
+        "definitions",
+        "errors",
+        "fhirpath",
+        "operation",
+        "ports",
+        "records",
+        "tenant",
+    }
     assert sorted(set(public) - modules) == sorted(api.__all__)
     assert list(api.__all__) == sorted(api.__all__)
