@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 
 MAX_DEPTH = 64
+# A smaller decimal is written with an exponent: a few characters could otherwise make any number of zeros.
+MAX_PLACES = 1000
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -34,8 +36,23 @@ _decode = msgspec.json.Decoder(float_hook=_decimal).decode
 
 
 def encode(value: Any) -> bytes:
-    """Return the compact UTF-8 JSON of a value; Decimals are written with the digits they hold."""
-    return _encode(value)
+    """Return the compact UTF-8 JSON of a value; Decimals are written with the digits they hold.
+
+    A Decimal's own text of `0.00000001` is `1E-8`. Few resources have one: what was written is searched for it.
+    """
+    raw = _encode(value)
+    return _encode(_without_exponents(value)) if b"E-" in raw else raw
+
+
+def _without_exponents(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {name: _without_exponents(inner) for name, inner in value.items()}
+    if kind is list or kind is tuple:
+        return [_without_exponents(inner) for inner in value]
+    if kind is Decimal and "E-" in str(value) and int(value.as_tuple().exponent) >= -MAX_PLACES:
+        return msgspec.Raw(f"{value:f}".encode())
+    return value
 
 
 def decode(raw: bytes) -> Any:

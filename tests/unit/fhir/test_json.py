@@ -18,6 +18,25 @@ def test_decimals_keep_their_digits() -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        b"[0.00000001]",
+        b'{"a":[{"b":0.0000000}],"c":-0.000000010,"d":"1E-8"}',
+        b"[0." + b"0" * 900 + b"1]",
+        b"[1E+5,12]",
+        b'["E-"]',
+        b"[1E-100000]",
+    ],
+)
+def test_small_decimals_are_written_as_they_came(text: bytes) -> None:
+    assert encode(decode(text)) == text
+
+
+def test_a_small_decimal_with_an_exponent_keeps_its_value_and_precision() -> None:
+    assert encode(decode(b"[1e-8,2.50E-9,1e5]")) == b"[0.00000001,0.00000000250,1E+5]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         b'{"a":1,"a":2}',
         b'{"a":1, "b":{"c":[{"d":1,"d":1}]}}',
         b'{"a" :1,"a":2}',
