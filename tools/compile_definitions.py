@@ -3,13 +3,15 @@
     python tools/compile_definitions.py PATH/hl7.fhir.r4.core.tgz [--check]
 
 Only facts are kept (paths, cardinalities, types, bindings, invariants, search parameters, compartments, operations,
-code lists), no descriptions. The output is reproducible: the same package gives the same bytes; --check compares
-instead of writing and exits with 1 on a difference. Source: https://hl7.org/fhir/R4/downloads.html (CC0).
+code lists, code systems, value sets, concept maps), no descriptions. The output is reproducible: the same package gives
+the same bytes; --check compares instead of writing and exits with 1 on a difference.
+Source: https://hl7.org/fhir/R4/downloads.html (CC0).
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
 import tarfile
@@ -24,6 +26,20 @@ TYPE_EXTENSION = PROFILE_BASE + "structuredefinition-fhir-type"
 REGEX_EXTENSION = PROFILE_BASE + "regex"
 COMPARTMENTS = ("Patient", "Encounter", "RelatedPerson", "Practitioner", "Device")
 EVERY_ELEMENT = {"ele-1", "ext-1"}
+TERMINOLOGY = {
+    "CodeSystem": (
+        "url", "version", "name", "title", "status", "experimental", "language", "caseSensitive", "valueSet",
+        "hierarchyMeaning", "versionNeeded", "content", "supplements", "filter", "property", "concept",
+    ),
+    "ValueSet": ("url", "version", "name", "title", "status", "experimental", "language", "immutable", "compose"),
+    "ConceptMap": (
+        "url", "version", "name", "title", "status", "experimental", "sourceUri", "sourceCanonical", "targetUri",
+        "targetCanonical", "group",
+    ),
+}  # fmt: skip
+PROSE = {"definition", "description", "extension", "comment", "documentation"}
+# Systems whose names of concepts are under a licence: the codes stay, as references, the names do not.
+LICENSED = ("http://snomed.info/sct", "http://loinc.org", "http://www.ama-assn.org/go/cpt")
 
 
 def read_package(path: Path) -> list[Json]:
@@ -222,6 +238,45 @@ def _codes(concepts: list[Json]) -> Any:
         yield from _codes(concept.get("concept", []))
 
 
+def compile_terminology(definitions: list[Json]) -> Json:
+    """Return {type|url: resource} of every code system, value set and concept map, without prose."""
+    rows: Json = {}
+    for definition in definitions:
+        kind = definition["resourceType"]
+        if kind in TERMINOLOGY and "url" in definition:
+            kept = {name: _without_prose(definition[name]) for name in TERMINOLOGY[kind] if name in definition}
+            if definition["url"] in LICENSED:
+                kept.pop("concept", None)
+            for include in _includes(kept):
+                if include.get("system") in LICENSED and "concept" in include:
+                    include["concept"] = [{"code": c["code"]} for c in include["concept"]]
+            for group in kept.get("group", []):
+                _unname_licensed(group)
+            rows[f"{kind}|{definition['url']}"] = {"resourceType": kind, **kept}
+    return dict(sorted(rows.items()))
+
+
+def _includes(value_set: Json) -> list[Json]:
+    compose = value_set.get("compose", {})
+    return [*compose.get("include", []), *compose.get("exclude", [])]
+
+
+def _unname_licensed(group: Json) -> None:
+    """Take the names of licensed concepts out of a group of a concept map."""
+    for element in group.get("element", []):
+        if group.get("source") in LICENSED:
+            element.pop("display", None)
+        for target in element.get("target", []):
+            if group.get("target") in LICENSED:
+                target.pop("display", None)
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_prose(v) for k, v in value.items() if k not in PROSE and not k.startswith("_")}
+    return [_without_prose(item) for item in value] if isinstance(value, list) else value
+
+
 def render(rows: Json | list[Any]) -> str:
     """Write one row a line, so that a change of the specification reads as a diff."""
     dump = lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"))  # noqa: E731  one short spelling
@@ -244,20 +299,31 @@ def main() -> int:
         "compartments.json": compile_compartments(definitions),
         "operations.json": compile_operations(definitions),
         "code_lists.json": compile_code_lists(definitions, types),
+        "terminology.json.gz": compile_terminology(definitions),
     }
     stale = []
     for name, rows in tables.items():
         text = render(rows)
         path = OUTPUT / name
         if arguments.check:
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
+            if not path.exists() or _read(path) != text:
                 stale.append(name)
         else:
-            path.write_text(text, encoding="utf-8")
-            print(f"{name}: {len(rows)} rows, {len(text) // 1024} KB")
+            _write(path, text)
+            print(f"{name}: {len(rows)} rows, {path.stat().st_size // 1024} KB")
     if stale:
         print("not what the package gives: " + ", ".join(stale), file=sys.stderr)
     return 1 if stale else 0
+
+
+def _read(path: Path) -> str:
+    content = path.read_bytes()
+    return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+
+
+def _write(path: Path, text: str) -> None:
+    content = text.encode()
+    path.write_bytes(gzip.compress(content, 9, mtime=0) if path.suffix == ".gz" else content)
 
 
 if __name__ == "__main__":

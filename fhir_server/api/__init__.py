@@ -59,7 +59,9 @@ from fhir_server.api.operation import (
 from fhir_server.api.ports import Clock, IdSource, Reading, Store, Writing
 from fhir_server.api.records import Draft, Index, Page, Stored
 from fhir_server.api.tenant import Access, Scope, Tenant
+from fhir_server.api.terminology import Concept, Expansion, Library, Terminology
 from fhir_server.fhir.bundles import bundle, plain_entry, search_entry
+from fhir_server.fhir.definitions.terminology import core_terminology, core_urls
 from fhir_server.fhir.json import JsonError, decode, decode_stored, encode
 from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.fhir.references import is_id, local_reference, references, rewrite
@@ -69,6 +71,7 @@ __all__ = [
     "And",
     "BusinessRule",
     "Clock",
+    "Concept",
     "Conflict",
     "Content",
     "Criterion",
@@ -76,6 +79,7 @@ __all__ = [
     "Draft",
     "Duplicate",
     "Everything",
+    "Expansion",
     "Failure",
     "Forbidden",
     "Handler",
@@ -90,6 +94,7 @@ __all__ = [
     "Json",
     "JsonError",
     "Key",
+    "Library",
     "Malformed",
     "Moment",
     "MultipleMatches",
@@ -116,6 +121,7 @@ __all__ = [
     "Stored",
     "Tenant",
     "Term",
+    "Terminology",
     "Throttled",
     "TooCostly",
     "TooLarge",
@@ -128,6 +134,8 @@ __all__ = [
     "all_of",
     "any_of",
     "bundle",
+    "core_terminology",
+    "core_urls",
     "decode",
     "decode_stored",
     "encode",

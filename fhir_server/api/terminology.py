@@ -1,0 +1,72 @@
+"""The port to a terminology service: which codes a value set holds, and which codes a code subsumes.
+
+https://hl7.org/fhir/R4/terminology-service.html. An implementation is found by the entry point group
+`fhir_server.terminology`. It stands on no database: whoever asks gives it a Library, which finds the caller's value
+sets and code systems with the caller's rights, in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class Library(Protocol):
+    """Where a terminology service finds the resources of the tenant it answers for."""
+
+    async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
+        """Return every version the caller may see of the CodeSystem, ValueSet or ConceptMap with that canonical URL.
+
+        The URL comes without `|version`. Those of FHIR itself need not be found: the service knows them.
+        """
+        ...
+
+
+class Concept(msgspec.Struct, frozen=True):
+    """One code of a value set. `version` is that of the code system it was taken from; `display` may be empty."""
+
+    system: str
+    code: str
+    display: str = ""
+    version: str = ""
+    inactive: bool = False
+    abstract: bool = False
+
+
+class Expansion(msgspec.Struct, frozen=True):
+    """What a value set holds: single codes, and systems whose every code belongs although nobody listed them here.
+
+    Such a system is one like LOINC that the server has no content of, included as a whole: no code of it is known, and
+    every code of it is in the value set.
+    """
+
+    concepts: tuple[Concept, ...] = ()
+    systems: frozenset[str] = frozenset()
+
+
+class Terminology(Protocol):
+    """What search and validation ask about codes.
+
+    Value sets are named by canonical URL, `url` or `url|version`; without a version the latest is meant. Everything
+    raises NotFound for a value set or a code system that nobody knows, NotSupported where the answer needs the content
+    of a code system that the server was not given or something this service cannot do, Unprocessable for a value set
+    that is wrong in itself (it imports itself, a filter has no value). The message names the URL.
+    """
+
+    async def expand(self, library: Library, value_set: str, limit: int = 10_000) -> Expansion:
+        """Return the codes of a value set. Raises TooCostly past the limit; nothing is ever cut off silently."""
+        ...
+
+    async def contains(self, library: Library, value_set: str, system: str, code: str) -> bool:
+        """Whether a value set holds a code; cheaper than to expand it. An empty system means any."""
+        ...
+
+    async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
+        """Return the codes that the code subsumes, itself included. Raises NotFound for a code the system lacks."""
+        ...
+
+    async def above(self, library: Library, system: str, code: str) -> frozenset[str]:
+        """Return the codes that subsume the code, itself included. Raises NotFound for a code the system lacks."""
+        ...

@@ -1,0 +1,187 @@
+"""A code system in memory: its concepts by code, their properties, and the hierarchy between them.
+
+https://hl7.org/fhir/R4/codesystem.html. The hierarchy is what `concept.concept` nests and what the properties `parent`
+and `child` say besides; a concept may have several parents, and a circle in wrong data ends where it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from terminology.failures import Broken
+
+Json = dict[str, Any]
+
+STANDARD = "http://hl7.org/fhir/concept-properties#"
+INACTIVE_STATUS = frozenset({"inactive", "retired"})
+MAX_DEPTH = 100
+
+
+class Node(msgspec.Struct, gc=False):
+    """One concept. `parents` and `children` are codes; `properties` are the rows of the resource."""
+
+    code: str
+    display: str = ""
+    definition: str = ""
+    designations: tuple[Json, ...] = ()
+    properties: tuple[Json, ...] = ()
+    extensions: tuple[Json, ...] = ()
+    parents: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+
+    def values(self, names: Container[str | None]) -> Iterator[Any]:
+        """Yield the values of the properties with one of these codes."""
+        for row in self.properties:
+            if row.get("code") in names:
+                yield property_value(row)
+
+
+def property_value(row: Json) -> Any:
+    """Return the value[x] of a concept's property, or None."""
+    return next((v for k, v in row.items() if k.startswith("value")), None)
+
+
+class CodeSystem:
+    """A CodeSystem resource made ready for questions. `head` is the resource without its concepts."""
+
+    def __init__(self, resource: Json) -> None:
+        self.head: Json = {k: v for k, v in resource.items() if k != "concept"}
+        self.url: str = str(resource.get("url", ""))
+        self.version: str = str(resource.get("version", ""))
+        self.content: str = str(resource.get("content", "complete"))
+        self.is_case_sensitive: bool = resource.get("caseSensitive") is not False
+        self.nodes: dict[str, Node] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._folded: dict[str, str] | None = None
+        self._read(resource.get("concept", ()), "", 0)
+        self._link()
+
+    @property
+    def has_content(self) -> bool:
+        """Whether its concepts are here, all of them or a part."""
+        return bool(self.nodes) or self.content in ("complete", "fragment", "example")
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a code that is not here may exist all the same."""
+        return self.content in ("fragment", "example", "not-present")
+
+    @property
+    def subsumes_by_hierarchy(self) -> bool:
+        """Whether a child is a kind of its parent, and not a part of it or merely filed under it."""
+        return bool(self.head.get("hierarchyMeaning", "is-a") == "is-a")
+
+    def get(self, code: str) -> Node | None:
+        """Return the concept of a code, in any case of letters where the system does not mind."""
+        found = self.nodes.get(code)
+        if found is not None or self.is_case_sensitive:
+            return found
+        if self._folded is None:
+            self._folded = {c.casefold(): c for c in self.nodes}
+        known = self._folded.get(code.casefold())
+        return None if known is None else self.nodes[known]
+
+    def property_names(self, code: str) -> tuple[str, ...]:
+        """Return the codes under which this system writes a property of the standard: by its URI, or by its name.
+
+        A system may call `notSelectable` something else, and may use that name for something else.
+        """
+        known = self._names.get(code)
+        if known is None:
+            rows = self.head.get("property", ())
+            by_uri = [r["code"] for r in rows if r.get("uri") == STANDARD + code and "code" in r]
+            taken = any(r.get("code") == code and r.get("uri", STANDARD + code) != STANDARD + code for r in rows)
+            known = self._names[code] = tuple(by_uri or (() if taken else (code,)))
+        return known
+
+    def is_inactive(self, node: Node) -> bool:
+        """Whether the concept is no longer to be used."""
+        if any(value in (True, "true") for value in node.values(self.property_names("inactive"))):
+            return True
+        return any(value in INACTIVE_STATUS for value in node.values(self.property_names("status")))
+
+    def is_abstract(self, node: Node) -> bool:
+        """Whether the concept only groups others and is not to be chosen."""
+        names = {*self.property_names("notSelectable"), *self.property_names("abstract")}
+        return any(value in (True, "true") for value in node.values(names))
+
+    def descendants(self, code: str) -> set[str]:
+        """Return the codes below a code, itself left out."""
+        return self._reach(code, "children")
+
+    def ancestors(self, code: str) -> set[str]:
+        """Return the codes above a code, itself left out."""
+        return self._reach(code, "parents")
+
+    def supplemented(self, supplements: Iterable[Json]) -> CodeSystem:
+        """Return this system with the designations and properties that supplements add to its concepts."""
+        made = CodeSystem(self.head)
+        made.nodes = {code: msgspec.structs.replace(node) for code, node in self.nodes.items()}
+        for supplement in supplements:
+            made.head = {**made.head, "property": [*made.head.get("property", ()), *supplement.get("property", ())]}
+            for row in _flat(supplement.get("concept", ()), 0):
+                node = made.get(row.get("code", ""))
+                if node is not None:
+                    node.designations += tuple(row.get("designation", ()))
+                    node.properties += tuple(row.get("property", ()))
+                    node.extensions += tuple(row.get("extension", ()))
+        return made
+
+    def _reach(self, code: str, direction: str) -> set[str]:
+        seen: set[str] = set()
+        start = self.get(code)
+        waiting = [] if start is None else [start]
+        while waiting:
+            for other in getattr(waiting.pop(), direction):
+                if other not in seen and other in self.nodes:
+                    seen.add(other)
+                    waiting.append(self.nodes[other])
+        seen.discard("" if start is None else start.code)
+        return seen
+
+    def _read(self, rows: Iterable[Json], parent: str, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise Broken(f"The concepts of {self.url} are nested deeper than {MAX_DEPTH} levels.", "CodeSystem.concept")
+        for row in rows:
+            code = str(row.get("code", ""))
+            if code in self.nodes:
+                continue
+            self.nodes[code] = Node(
+                code,
+                row.get("display", ""),
+                row.get("definition", ""),
+                tuple(row.get("designation", ())),
+                tuple(row.get("property", ())),
+                tuple(row.get("extension", ())),
+                (parent,) if parent else (),
+                tuple(str(c.get("code", "")) for c in row.get("concept", ())),
+            )
+            self._read(row.get("concept", ()), code, depth + 1)
+
+    def _link(self) -> None:
+        """Add the hierarchy that is written in properties."""
+        upward = {*self.property_names("parent"), "subsumedBy"}
+        downward = self.property_names("child")
+        for node in list(self.nodes.values()):
+            if node.properties:
+                for parent in node.values(upward):
+                    self._join(parent, node.code)
+                for child in node.values(downward):
+                    self._join(node.code, child)
+
+    def _join(self, above: Any, below: Any) -> None:
+        parent, child = self.nodes.get(above), self.nodes.get(below)
+        if parent is not None and child is not None:
+            if child.code not in parent.children:
+                parent.children += (child.code,)
+            if parent.code not in child.parents:
+                child.parents += (parent.code,)
+
+
+def _flat(rows: Iterable[Json], depth: int) -> Iterator[Json]:
+    for row in rows if depth <= MAX_DEPTH else ():
+        yield row
+        yield from _flat(row.get("concept", ()), depth + 1)

@@ -1,0 +1,171 @@
+"""Finding code systems and value sets: those sent with the request, the tenant's, those of FHIR itself, in this order.
+
+What is parsed is remembered by its content, byte for byte: so no tenant can ever see what another one has, and nothing
+has to be forgotten when a resource changes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from fhir_server.api import Library, core_terminology, decode_stored, encode
+from terminology.codesystem import CodeSystem
+from terminology.failures import Broken, Unknown
+from terminology.versions import fits, latest, split
+
+Json = dict[str, Any]
+_T = TypeVar("_T")
+
+MAX_REMEMBERED_BYTES = 16_000_000
+MAX_REMEMBERED = 200
+
+
+class Remembered(Generic[_T]):
+    """The last results of a function of bytes, as many as their sources stay under a size."""
+
+    def __init__(self, make: Callable[[bytes], _T], size: int = MAX_REMEMBERED_BYTES) -> None:
+        self._make, self._size = make, size
+        self._held = 0
+        self._known: OrderedDict[bytes, _T] = OrderedDict()
+
+    def __call__(self, raw: bytes) -> _T:
+        """Return what the function makes of the bytes."""
+        found = self._known.get(raw)
+        if found is not None:
+            self._known.move_to_end(raw)
+            return found
+        made = self._make(raw)
+        if len(raw) <= self._size:
+            self._known[raw] = made
+            self._held += len(raw)
+        while self._held > self._size or len(self._known) > MAX_REMEMBERED:
+            self._held -= len(self._known.popitem(last=False)[0])
+        return made
+
+
+def _code_system(raw: bytes) -> CodeSystem:
+    return CodeSystem(decode_stored(raw))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a terminology service remembers between requests."""
+
+    code_systems: Remembered[CodeSystem] = field(default_factory=lambda: Remembered(_code_system))
+    value_sets: Remembered[Json] = field(default_factory=lambda: Remembered(decode_stored))
+
+
+class _Head(msgspec.Struct):
+    """The little of a resource that tells which version it is."""
+
+    version: str = ""
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class VersionRules:
+    """Which versions of code systems a request wants: canonicals `url|version`.
+
+    `default` holds where a value set names none, `check` refuses another than that, `force` wins over the value set.
+    https://hl7.org/fhir/R4/valueset-operation-expand.html
+    """
+
+    default: Sequence[str] = ()
+    check: Sequence[str] = ()
+    force: Sequence[str] = ()
+    value_sets: Sequence[str] = ()
+
+    def wanted(self, url: str, version: str) -> str:
+        """Return the version of a code system to look for; empty for the latest."""
+        return _of(self.force, url) or version or _of(self.default, url) or _of(self.check, url)
+
+    def refuse(self, url: str, version: str) -> None:
+        """Raise Broken where `check` wants another version than the one that was found."""
+        wanted = _of(self.check, url)
+        if wanted and not fits(version, wanted):
+            raise Broken(
+                f"The version {version!r} of the code system {url} is not the version {wanted!r} that "
+                "check-system-version asks for.",
+                reason="version",
+            )
+
+
+def _of(canonicals: Sequence[str], url: str) -> str:
+    return next((version for known, version in map(split, canonicals) if known == url), "")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything one request can find. `given` are resources sent with it, `supplements` the canonicals it names."""
+
+    library: Library
+    memory: Memory
+    given: Sequence[Json] = ()
+    rules: VersionRules = VersionRules()
+    supplements: Sequence[str] = ()
+    _loaded: dict[tuple[str, str, str], Any] = field(default_factory=dict)
+
+    async def code_system(self, url: str, version: str = "") -> CodeSystem:
+        """Return a code system, with the supplements of the request. Raises Unknown."""
+        wanted = self.rules.wanted(url, version)
+        found: CodeSystem | None = self._loaded.get(("CodeSystem", url, wanted))
+        if found is None:
+            found = self.memory.code_systems(await self._choose("CodeSystem", url, wanted))
+            self.rules.refuse(url, found.version)
+            supplements = [s for s in await self.named_supplements() if split(s.get("supplements", ""))[0] == url]
+            if supplements:
+                found = found.supplemented(supplements)
+            self._loaded["CodeSystem", url, wanted] = found
+        return found
+
+    async def value_set(self, url: str, version: str = "") -> Json:
+        """Return a ValueSet resource. Raises Unknown."""
+        wanted = version or _of(self.rules.value_sets, url)
+        found: Json | None = self._loaded.get(("ValueSet", url, wanted))
+        if found is None:
+            found = self.memory.value_sets(await self._choose("ValueSet", url, wanted))
+            self._loaded["ValueSet", url, wanted] = found
+        return found
+
+    async def named_supplements(self) -> list[Json]:
+        """Return the supplements that the request names. Raises Unknown for one that is not here."""
+        found = []
+        for name in self.supplements:
+            url, version = split(name)
+            row: Json | None = self._loaded.get(("supplement", url, version))
+            if row is None:
+                raw = await self._choose("CodeSystem", url, version, supplement=True)
+                row = self._loaded["supplement", url, version] = decode_stored(raw)
+            found.append(row)
+        return found
+
+    async def _choose(self, kind: str, url: str, version: str, *, supplement: bool = False) -> bytes:
+        known: list[str] = []
+        async for candidates in self._candidates(kind, url):
+            fitting = [c for c in candidates if (c[1].content == "supplement") is supplement]
+            known += [head.version for _, head in fitting if head.version]
+            chosen = latest(((head.version, raw) for raw, head in fitting), version)
+            if chosen is not None:
+                return chosen
+        raise Unknown(kind, url, version, tuple(sorted(set(known))))
+
+    async def _candidates(self, kind: str, url: str) -> AsyncIterator[list[tuple[bytes, _Head]]]:
+        """Yield the versions there are, nearest source first."""
+        yield list(_heads(_encoded(self.given, kind, url)))
+        yield list(_heads(await self.library.find(kind, url)))
+        core = core_terminology(kind, url)
+        yield [] if core is None else list(_heads([core]))
+
+
+def _encoded(given: Sequence[Json], kind: str, url: str) -> list[bytes]:
+    return [encode(r) for r in given if (r.get("resourceType"), r.get("url")) == (kind, url)]
+
+
+def _heads(found: Sequence[bytes]) -> Iterator[tuple[bytes, _Head]]:
+    for raw in found:
+        yield raw, msgspec.json.decode(raw, type=_Head)

@@ -1,0 +1,218 @@
+"""A value set made ready for questions: what its includes and excludes hold. https://hl7.org/fhir/R4/valueset.html#compositions
+
+Within one include, the system's list or filters and every imported value set must hold (an intersection); the includes
+together are a union; excludes are taken away from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import msgspec
+
+from terminology.codesystem import CodeSystem, Node
+from terminology.failures import TerminologyError
+from terminology.filters import Test
+
+Json = dict[str, Any]
+
+
+class Entry(msgspec.Struct, gc=False):
+    """A code of a value set, with what is known of it.
+
+    `listed` is the row of the value set that names the code, which may give it another display and designations;
+    `node` and `source` are missing where the value set lists codes of a system that is not here.
+    """
+
+    system: str
+    version: str
+    code: str
+    listed: Json
+    node: Node | None = None
+    source: CodeSystem | None = None
+
+    @property
+    def display(self) -> str:
+        """The name of the code: the value set's, or the code system's."""
+        own: str = self.listed.get("display", "")
+        return own or (self.node.display if self.node is not None else "")
+
+    @property
+    def is_inactive(self) -> bool:
+        """Whether the code is no longer to be used."""
+        if self.node is None or self.source is None:
+            return bool(self.listed.get("inactive"))
+        return self.source.is_inactive(self.node)
+
+    @property
+    def is_abstract(self) -> bool:
+        """Whether the code only groups others."""
+        if self.node is None or self.source is None:
+            return bool(self.listed.get("abstract"))
+        return self.source.is_abstract(self.node)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One include or exclude. `missing` is why its system's content cannot be looked at; raised when it must be."""
+
+    system: str
+    version: str
+    source: CodeSystem | None
+    listed: Mapping[str, Json] | None
+    tests: tuple[Test, ...]
+    imports: tuple[ValueSet, ...]
+    missing: TerminologyError | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes the whole of a system that has no content here."""
+        unlimited = not self.tests and not self.imports and self.listed is None
+        return bool(self.system) and self.missing is not None and unlimited
+
+    def entries(self, skipped: frozenset[str] = frozenset()) -> Iterator[Entry]:
+        """Yield what it holds, in the order of the code system or of its own list; see ValueSet.entries."""
+        if not self.system:
+            first, *others = self.imports
+            found = first.entries() if others else first.entries(skipped)
+            yield from (e for e in found if all(v.find(e.system, e.code) for v in others))
+            return
+        if self.system in skipped and self.is_open:
+            return
+        found = self._listed() if self.listed is not None else self._all()
+        if not self.imports:
+            yield from found
+            return
+        yield from (e for e in found if all(v.find(e.system, e.code) for v in self.imports))
+
+    def find(self, system: str, code: str) -> Entry | None:
+        """Return the entry of a code, or None where it is not held. An empty system means any."""
+        if not self.system:
+            first, *others = self.imports
+            found = first.find(system, code)
+            return found if found is not None and all(v.find(found.system, found.code) for v in others) else None
+        if system not in (self.system, ""):
+            return None
+        found = self._find(code)
+        return found if found is not None and all(v.find(self.system, found.code) for v in self.imports) else None
+
+    def _listed(self) -> Iterator[Entry]:
+        assert self.listed is not None
+        for code, row in self.listed.items():
+            made = self._entry_of_list(code, row)
+            if made is not None:
+                yield made
+
+    def _entry_of_list(self, code: str, row: Json) -> Entry | None:
+        if self.source is None or not self.source.has_content:
+            return Entry(self.system, self.version, code, row)
+        node = self.source.get(code)
+        if node is None:
+            return Entry(self.system, self.version, code, row) if self.source.is_partial else None
+        return self._made(node, row)
+
+    def _all(self) -> Iterator[Entry]:
+        if self.missing is not None:
+            raise self.missing
+        assert self.source is not None
+        for node in self.source.nodes.values():
+            if all(test(node) for test in self.tests):
+                yield self._made(node, {})
+
+    def _find(self, code: str) -> Entry | None:
+        if self.listed is not None:
+            row = self.listed.get(code)
+            if row is not None:
+                return self._entry_of_list(code, row)
+            node = self.source.get(code) if self.source is not None and not self.source.is_case_sensitive else None
+            row = None if node is None else self.listed.get(node.code)
+            return None if node is None or row is None else self._made(node, row)
+        if self.missing is not None:
+            raise self.missing
+        assert self.source is not None
+        node = self.source.get(code)
+        return self._made(node, {}) if node is not None and all(test(node) for test in self.tests) else None
+
+    def _made(self, node: Node, row: Json) -> Entry:
+        version = self.source.version if self.source is not None else self.version
+        return Entry(self.system, version, node.code, row, node, self.source)
+
+
+@dataclass(frozen=True)
+class ValueSet:
+    """A value set with all that it refers to. `stored` is its own expansion, used where the definition cannot be."""
+
+    resource: Json
+    includes: tuple[Selection, ...]
+    excludes: tuple[Selection, ...]
+    with_inactive: bool
+    stored: Mapping[tuple[str, str], Entry] | None = None
+
+    @property
+    def url(self) -> str:
+        """The canonical URL."""
+        return str(self.resource.get("url", ""))
+
+    @property
+    def version(self) -> str:
+        """The version of the value set."""
+        return str(self.resource.get("version", ""))
+
+    def entries(self, skipped: frozenset[str] = frozenset()) -> Iterator[Entry]:
+        """Yield every code once. Raises Unknown or Contentless where a system it needs is not here.
+
+        `skipped` are open systems that the caller knows to be held as a whole.
+        """
+        if self.stored is not None:
+            yield from self.stored.values()
+            return
+        seen: set[tuple[str, str, str]] = set()
+        for entry in chain.from_iterable(i.entries(skipped) for i in self.includes):
+            key = (entry.system, entry.version, entry.code)
+            if key not in seen and self._is_left(entry):
+                seen.add(key)
+                yield entry
+
+    def find(self, system: str, code: str) -> Entry | None:
+        """Return the entry of a code, or None where the value set does not hold it. An empty system means any.
+
+        An include whose system is not here is only missed where no other include holds the code.
+        """
+        if self.stored is not None:
+            return self._find_stored(system, code)
+        missed: TerminologyError | None = None
+        for include in self.includes:
+            try:
+                entry = include.find(system, code)
+            except TerminologyError as error:
+                missed = missed or error
+                continue
+            if entry is not None and self._is_left(entry):
+                return entry
+        if missed is not None:
+            raise missed
+        return None
+
+    def open_systems(self) -> frozenset[str]:
+        """Return the systems that are included as a whole and have no content here, unless something is excluded."""
+        if self.stored is not None or any(e.imports for e in self.excludes):
+            return frozenset()
+        found = {i.system for i in self.includes if i.is_open}
+        for include in self.includes:
+            if not include.system and len(include.imports) == 1:
+                found |= include.imports[0].open_systems()
+        return frozenset(found - {e.system for e in self.excludes})
+
+    def _is_left(self, entry: Entry) -> bool:
+        if not self.with_inactive and entry.is_inactive:
+            return False
+        return all(e.find(entry.system, entry.code) is None for e in self.excludes)
+
+    def _find_stored(self, system: str, code: str) -> Entry | None:
+        assert self.stored is not None
+        if system:
+            return self.stored.get((system, code))
+        return next((e for e in self.stored.values() if e.code == code), None)
