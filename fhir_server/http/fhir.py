@@ -67,6 +67,7 @@ class FhirApp:
         self._metrics = metrics
         self._log = log
         self._origins = {o.encode() for o in edge.cors_origins}
+        self._vary = (VARY[0], VARY[1] + b", origin") if self._origins else VARY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; whatever happens, the client gets an answer and the log a line."""
@@ -82,7 +83,7 @@ class FhirApp:
             rows.append((b"content-encoding", b"gzip"))
         if body or status not in (204, 304):
             rows.append((b"content-length", str(len(body)).encode()))
-        rows += [VARY, (b"x-request-id", name.encode())]
+        rows += [self._vary, (b"x-request-id", name.encode())]
         self._cors(exchange.headers, rows)
         await send({"type": "http.response.start", "status": status, "headers": rows})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

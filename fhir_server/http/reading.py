@@ -78,11 +78,13 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
     body, content = None, ""
     if method in _METHODS_WITH_BODY:
         content, charset = _content_type(headers)
-        if content == FORM:
+        if content == FORM and method == "POST" and _takes_form(segments):
             query = [*query, *_form(raw)]
         elif raw:
+            if method == "POST" and segments[-1:] == ("_search",):
+                raise UnsupportedFormat(f"Content-Type must be {FORM}: a search has parameters and no resource.")
             if charset not in _CHARSETS:
-                raise UnsupportedFormat("The body must be UTF-8.")
+                raise Malformed("The body must be UTF-8.")
             is_text = content in TEXT_TYPES and segments[-1:] != () and segments[-1][:1] == "$"
             body = _text(raw) if is_text else _decoded(raw, content, method)
         elif method != "POST":
@@ -92,6 +94,11 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
         method, segments, query, body, content, _conditions(headers), b"handling=strict" in prefer,
         b"respond-async" in prefer,
     )  # fmt: skip
+
+
+def _takes_form(segments: tuple[str, ...]) -> bool:
+    """Whether the path is a search or an operation; nothing else has parameters in its body."""
+    return bool(segments) and (segments[-1] == "_search" or segments[-1][:1] == "$")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:

@@ -75,8 +75,6 @@ async def test_json_that_is_no_such_resource(small_server: FhirClient, body: byt
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/fhir+json; charset=iso-8859-1",
-        "application/fhir+json;charset=utf-16",
         "application/fhir+xml",
         "text/plain",
         "application/octet-stream",
@@ -85,6 +83,25 @@ async def test_json_that_is_no_such_resource(small_server: FhirClient, body: byt
 async def test_a_format_the_server_does_not_read(small_server: FhirClient, content_type: str) -> None:
     answer = await small_server.send("POST", "Patient", PATIENT, content_type=content_type)
     await refused(small_server, answer, 415, "not-supported")
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", '"latin1"'])
+async def test_a_charset_that_json_does_not_have(small_server: FhirClient, charset: str) -> None:
+    answer = await small_server.send("POST", "Patient", PATIENT, content_type=f"{JSON}; charset={charset}")
+    await refused(small_server, answer, 400, "structure")
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "Patient/p"), ("PATCH", "Patient/p"), ("POST", "Patient")])
+async def test_a_form_is_no_resource(small_server: FhirClient, method: str, path: str) -> None:
+    form = "application/x-www-form-urlencoded"
+    answer = await small_server.send(method, path, b"gender=male", content_type=form)
+    await refused(small_server, answer, 415, "not-supported")
+
+
+async def test_a_search_by_post_takes_a_form_alone(small_server: FhirClient) -> None:
+    answer = await small_server.send("POST", "Patient/_search", b'{"gender":"male"}', content_type=JSON)
+    await refused(small_server, answer, 415, "not-supported")
+    assert (await small_server.send("POST", "Patient/_search")).status_code == 200
 
 
 async def test_a_body_that_is_too_large_as_sent_or_inflated(small_server: FhirClient) -> None:

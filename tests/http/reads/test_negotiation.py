@@ -159,5 +159,11 @@ async def test_only_pages_of_the_listed_origins_may_call() -> None:
         assert allowed_origin(await client.get("metadata")) is None
 
 
+async def test_a_cache_keeps_the_answers_to_different_origins_apart() -> None:
+    async with fhir_client(cors_origins="https://app.example") as client:
+        for headers in ({"origin": "https://app.example"}, {"origin": "https://evil.example"}, {}):
+            assert (await client.get("metadata", **headers)).headers["vary"] == "accept, accept-encoding, origin"
+
+
 async def test_without_the_setting_no_other_page_may_call(shared_server: FhirClient) -> None:
     assert allowed_origin(await shared_server.get("metadata", origin="https://app.example")) is None
