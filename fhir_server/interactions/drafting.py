@@ -16,6 +16,10 @@ Json = dict[str, Any]
 # A document in MongoDB has 16 MB at most, and the index terms lie beside the resource in it.
 MAX_RESOURCE_BYTES = 15 * 1024 * 1024
 
+# The method of an update that brought a deleted resource back. The history shows it as a PUT that created, which the
+# version number alone does not tell.
+RECREATED = "PUT 201"
+
 
 def checked(call: Call, body: Any, resource_type: str) -> Json:
     """Return the body as a valid resource of the type.

@@ -11,6 +11,7 @@ from fhir_server.api.ports import Answer
 from fhir_server.api.records import Stored
 from fhir_server.fhir.bundles import bundle, history_entry
 from fhir_server.fhir.dates import format_instant, parse_range
+from fhir_server.interactions.drafting import RECREATED
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 from fhir_server.search.paging import CURSOR
@@ -40,14 +41,14 @@ async def history(call: Call, route: Route) -> Answer:
 
 
 def _entry(call: Call, record: Stored) -> bytes:
-    method = record.method
-    first = record.version == 1 and method == "PUT"
+    method = record.method.partition(" ")[0]
+    created = record.method == RECREATED or (record.version == 1 and method == "PUT")
     return history_entry(
         call.full_url(record.key).encode(),
         record.raw,
         method,
         record.type if method == "POST" else record.key,
-        "201 Created" if first else STATUS.get(method, "200 OK"),
+        "201 Created" if created else STATUS.get(method, "200 OK"),
         f'W/"{record.version}"',
         format_instant(record.updated),
     )

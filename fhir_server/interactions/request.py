@@ -22,9 +22,16 @@ class Conditions:
     if_modified_since: str = ""
     if_none_exist: str = ""
 
-    def expected_version(self) -> int | None:
-        """Return the version If-Match names, or None without one. Raises InvalidRequest when it is not `W/"n"`."""
-        return version_of_etag(self.if_match, "If-Match") if self.if_match else None
+    def expected_versions(self) -> tuple[int, ...] | None:
+        """Return the versions If-Match names, none of them for `*` (any will do), or None without the header.
+
+        Raises InvalidRequest when it is neither `*` nor a list of `W/"n"`.
+        """
+        if not self.if_match:
+            return None
+        if self.if_match.strip() == "*":
+            return ()
+        return tuple(version_of_etag(etag, "If-Match") for etag in self.if_match.split(","))
 
     def allows(self, version: int, updated: int) -> bool:
         """Whether a read shall answer with the resource: it is neither the version nor the time the client has."""

@@ -26,7 +26,7 @@ from fhir_server.interactions.conditional import (
     reservation,
     single_match,
 )
-from fhir_server.interactions.drafting import body_id, draft, is_unchanged
+from fhir_server.interactions.drafting import RECREATED, body_id, draft, is_unchanged
 from fhir_server.interactions.entries import Entry, StatusOf, answered, at_entry, entry_of
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
@@ -122,22 +122,41 @@ async def _run(
 ) -> None:
     """Do everything inside the open transaction."""
     previous = await _current_of(records, entries)
-    await _name(call, records, entries, ids, work, previous)
     links = _Links(call, work, previous)
+    deletes = [e for e in entries if e.request.method == "DELETE"]
+    others = [e for e in entries if e.request.method != "DELETE"]
+    if deletes:  # what they remove matches no criteria of the others
+        await _name(call, records, deletes, ids, work, previous)
+        await _perform(call, deletes, work, previous, links, perform)
+        await _replace(records, work)
+    await _name(call, records, others, ids, work, previous)
     await links.resolve_conditional(entries)
-    for entry in sorted(entries, key=lambda e: ORDER.index(e.request.method)):
-        try:
-            await _one(call, entry, work, previous, links, perform)
-        except Failure as failure:
-            raise at_entry(failure, entry.expression) from None
+    in_order = sorted(others, key=lambda e: ORDER.index(e.request.method))
+    await _perform(call, in_order, work, previous, links, perform)
     await records.create([made for _, made in work.creates])
-    if not await records.replace([(made, old) for _, made, old in work.changes]):
-        raise TransactionConflict
+    await _replace(records, work)
     for entry in entries:
         if entry.route.interaction in READS:
             work.answers[entry.index] = await _located(
                 entry, perform(replace(call, request=entry.request), entry.route)
             )
+
+
+async def _perform(
+    call: Call, entries: list[Entry], work: Work, previous: dict[str, Stored], links: _Links, perform: Perform
+) -> None:
+    for entry in entries:
+        try:
+            await _one(call, entry, work, previous, links, perform)
+        except Failure as failure:
+            raise at_entry(failure, entry.expression) from None
+
+
+async def _replace(records: Writing, work: Work) -> None:
+    """Write what is there of changes; one whose version is no longer current ends this try."""
+    if not await records.replace([(made, old) for _, made, old in work.changes]):
+        raise TransactionConflict
+    work.changes.clear()
 
 
 async def _located(entry: Entry, answer: Awaitable[Answer]) -> Answer:
@@ -174,8 +193,9 @@ async def _name(
             raise at_entry(failure, entry.expression) from None
         other = work.touched.setdefault(key, entry.index) if key else entry.index
         if other != entry.index and not (entry.index in work.answers and other in work.answers):
+            first, second = sorted((other, entry.index))
             raise InvalidRequest(
-                f"Entries {other} and {entry.index} are about the same resource.", expression=entry.expression
+                f"Entries {first} and {second} are about the same resource.", expression=f"Bundle.entry[{second}]"
             )
         if entry.full_url and key:
             work.keys[entry.full_url] = key
@@ -265,7 +285,7 @@ def _update(call: Call, entry: Entry, key: str, current: Stored | None, resource
     elif is_unchanged(resource, current):
         work.answers[entry.index] = Answer("ok", current.raw, key, current.version, current.updated)
     else:
-        made = draft(call, resource, resource_id, current.version + 1, "PUT")
+        made = draft(call, resource, resource_id, current.version + 1, RECREATED if current.deleted else "PUT")
         work.changes.append((entry, made, current))
         work.answers[entry.index] = _written("created" if current.deleted else "ok", made)
 

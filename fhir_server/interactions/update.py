@@ -9,7 +9,7 @@ from fhir_server.api.ports import Answer
 from fhir_server.api.records import Stored
 from fhir_server.interactions.conditional import create_unless_matched, id_taken, single_match
 from fhir_server.interactions.create import created
-from fhir_server.interactions.drafting import body_id, checked, draft, is_unchanged
+from fhir_server.interactions.drafting import RECREATED, body_id, checked, draft, is_unchanged
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 
@@ -53,7 +53,10 @@ async def _create_unmatched(call: Call, route: Route, resource: Json) -> Answer:
             if match is None:
                 raise id_taken(key)
             return Answer("ok", key=match)  # it came in between
-    made = draft(call, resource, resource_id, deleted.version + 1 if deleted else 1, "PUT")
+    if deleted is None:
+        made = draft(call, resource, resource_id, 1, "PUT")
+    else:
+        made = draft(call, resource, resource_id, deleted.version + 1, RECREATED)
     return await create_unless_matched(call, route.type, call.request.query, made, deleted)
 
 
@@ -75,7 +78,7 @@ async def put(call: Call, key: str, resource: Json) -> Answer:
             return created(made)
         if is_unchanged(resource, current):
             return Answer("ok", current.raw, key, current.version, current.updated)
-        made = draft(call, resource, current.id, current.version + 1, "PUT")
+        made = draft(call, resource, current.id, current.version + 1, RECREATED if current.deleted else "PUT")
         if await call.records.replace([(made, current)]):
             answer = created(made)
             return answer if current.deleted else Answer("ok", *_fields(answer))
@@ -83,14 +86,19 @@ async def put(call: Call, key: str, resource: Json) -> Answer:
 
 
 def check_preconditions(call: Call, current: Stored | None) -> None:
-    """Raise PreconditionFailed unless If-Match and If-None-Match hold for the current version."""
+    """Raise PreconditionFailed unless If-Match and If-None-Match hold for the current version.
+
+    ETags are compared as weak ones, as R4 has them. https://www.rfc-editor.org/rfc/rfc9110#section-13.1
+    """
     conditions = call.request.conditions
-    expected = conditions.expected_version()
-    if expected is not None and (current is None or current.deleted or current.version != expected):
-        found = "is not there" if current is None or current.deleted else f"is at version {current.version}"
-        raise PreconditionFailed(f"If-Match names version {expected}, but the resource {found}. Read it again.")
-    if conditions.if_none_match.strip() == "*" and current is not None and not current.deleted:
-        raise PreconditionFailed("If-None-Match is *, but the resource exists.")
+    exists = current is not None and not current.deleted
+    expected = conditions.expected_versions()
+    if expected is not None and (not exists or current is None or (expected and current.version not in expected)):
+        found = f"is at version {current.version}" if exists and current else "is not there"
+        named = f"names version {', '.join(map(str, expected))}" if expected else "asks for any version"
+        raise PreconditionFailed(f"If-Match {named}, but the resource {found}. Read it again.")
+    if conditions.if_none_match and exists and current and not conditions.allows(current.version, current.updated):
+        raise PreconditionFailed("If-None-Match does not want the version that is there.")
 
 
 def _fields(answer: Answer) -> tuple[bytes, str, int, int, str]:

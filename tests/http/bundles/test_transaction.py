@@ -292,3 +292,35 @@ async def test_a_conditional_update_without_a_match_does_not_overwrite_the_resou
     rows = await run(shared_server, entry("PUT", f"Patient?identifier={mark}", {**patient(mark), "id": kept}))
     assert rows[0]["response"]["status"] == "201 Created"
     assert rows[0]["response"]["etag"] == 'W/"3"'
+
+
+async def test_what_a_delete_removes_no_longer_matches_the_criteria_of_the_other_entries(
+    shared_server: FhirClient,
+) -> None:
+    mark, other = uuid4().hex, uuid4().hex
+    gone = (await shared_server.post("Patient", patient(mark))).json()["id"]
+    lost = (await shared_server.post("Patient", patient(other))).json()["id"]
+    rows = await run(
+        shared_server,
+        entry("POST", "Patient", patient(mark), ifNoneExist=f"identifier={mark}"),
+        entry("PUT", f"Patient?identifier={other}", patient(other)),
+        entry("DELETE", f"Patient/{gone}"),
+        entry("DELETE", f"Patient?identifier={other}"),
+    )
+    assert statuses(rows) == ["201 Created", "201 Created", "204 No Content", "204 No Content"]
+    assert {rows[0]["resource"]["id"], rows[1]["resource"]["id"]}.isdisjoint({gone, lost})
+    assert (await count(shared_server, mark), await count(shared_server, other)) == (1, 1)
+    for name in (gone, lost):
+        assert (await shared_server.get(f"Patient/{name}")).status_code == 410
+
+
+async def test_a_delete_is_undone_when_another_entry_fails(shared_server: FhirClient) -> None:
+    mark, missing = uuid4().hex, uuid4().hex
+    made = (await shared_server.post("Patient", patient(mark))).json()
+    answer = await send(
+        shared_server,
+        entry("DELETE", f"Patient/{made['id']}"),
+        entry("PATCH", f"Patient/{missing}", {"resourceType": "Parameters"}),
+    )
+    assert answer.status_code == 404
+    assert (await shared_server.get(f"Patient/{made['id']}")).json() == made

@@ -123,3 +123,20 @@ async def test_what_never_existed_has_no_history(shared_server: FhirClient) -> N
     answer = await shared_server.get("Patient/never-there/_history")
     assert answer.status_code == 404
     assert answer.json()["issue"][0]["code"] == "not-found"
+
+
+@pytest.mark.parametrize("is_transaction", [False, True])
+async def test_an_update_of_what_was_deleted_is_shown_as_the_creation_it_was(
+    shared_server: FhirClient, is_transaction: bool
+) -> None:
+    name, _ = await three_versions_and_a_deletion(shared_server)
+    body = {"resourceType": "Patient", "id": name}
+    entry = {"request": {"method": "PUT", "url": f"Patient/{name}"}, "resource": body}
+    if is_transaction:
+        await shared_server.post("", {"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    else:
+        assert (await shared_server.put(f"Patient/{name}", body)).status_code == 201
+    await shared_server.put(f"Patient/{name}", {**body, "active": True})
+    rows = (await shared_server.get(f"Patient/{name}/_history?_count=3")).json()["entry"]
+    assert [r["response"]["status"] for r in rows] == ["200 OK", "201 Created", "204 No Content"]
+    assert rows[1]["request"] == {"method": "PUT", "url": f"Patient/{name}"}

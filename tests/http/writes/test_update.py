@@ -107,7 +107,28 @@ async def test_if_match_where_nothing_is_creates_nothing(shared_server: FhirClie
     assert (await shared_server.get(f"Patient/{name}")).status_code == 404
 
 
-@pytest.mark.parametrize("etag", ['W/"one"', "W/", 'W/"-1"', 'W/"1", W/"2"', 'W/"12345678901"'])
+async def test_if_match_star_updates_what_is_there_and_creates_nothing(shared_server: FhirClient) -> None:
+    name = new_id()
+    refused = await shared_server.put(f"Patient/{name}", patient(name, "One"), If_Match="*")
+    assert (refused.status_code, code(refused)) == (412, "conflict")
+    await shared_server.put(f"Patient/{name}", patient(name, "One"))
+    updated = await shared_server.put(f"Patient/{name}", patient(name, "Two"), If_Match="*")
+    assert (updated.status_code, updated.headers["etag"]) == (200, 'W/"2"')
+    await shared_server.delete(f"Patient/{name}")
+    refused = await shared_server.put(f"Patient/{name}", patient(name, "Three"), If_Match="*")
+    assert (refused.status_code, code(refused)) == (412, "conflict")
+
+
+async def test_if_match_of_one_of_several_versions_updates(shared_server: FhirClient) -> None:
+    name = new_id()
+    await shared_server.put(f"Patient/{name}", patient(name, "One"))
+    updated = await shared_server.put(f"Patient/{name}", patient(name, "Two"), If_Match='W/"7", W/"1"')
+    assert (updated.status_code, updated.headers["etag"]) == (200, 'W/"2"')
+    refused = await shared_server.put(f"Patient/{name}", patient(name, "Three"), If_Match='W/"7", W/"1"')
+    assert (refused.status_code, code(refused)) == (412, "conflict")
+
+
+@pytest.mark.parametrize("etag", ['W/"one"', "W/", 'W/"-1"', 'W/"1", W/', '*, W/"1"', 'W/"12345678901"'])
 async def test_an_if_match_that_is_no_version_is_refused(shared_server: FhirClient, etag: str) -> None:
     name = new_id()
     await shared_server.put(f"Patient/{name}", patient(name, "One"))
