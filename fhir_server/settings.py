@@ -130,6 +130,9 @@ class Settings:
     import_hosts: tuple[str, ...] = setting((), "Hosts that $import may fetch from, comma-separated; none by default.")
     import_dir: str = setting("", "The folder that $import may read files from; empty allows none.")
 
+    # Plugins
+    terminology: str = setting("local", "The terminology service, by the name of its entry point.")
+
     # Logs
     log_level: str = setting("info", "What is logged.", choices=("debug", "info", "warning", "error"))
     log_format: str = setting("json", "JSON lines, or text for people.", choices=("json", "console"))
