@@ -136,6 +136,7 @@ class OperationContext:
     """One call of an operation: on what, with which parameters, and what it may touch.
 
     `body` is what was posted where that is no resource and the operation reads it itself: text, or decoded JSON.
+    `languages` is what the client likes to read, as in the header Accept-Language.
     """
 
     resource_type: str
@@ -145,6 +146,7 @@ class OperationContext:
     server: Server
     query: Sequence[tuple[str, str]] = ()
     body: Any = None
+    languages: str = ""
 
     @property
     def key(self) -> str:

@@ -13,7 +13,8 @@ Json = dict[str, Any]
 class Issue:
     """One finding. `code` is from the IssueType value set; `expression` is the FHIRPath of the element it is about.
 
-    `location` names a place FHIRPath cannot: a line, a segment, a header, a query parameter (`http.count`).
+    `location` names a place FHIRPath cannot: a line, a segment, a header, a query parameter (`http.count`). `details`
+    is (system, code) of a finer kind of issue; the text stands beside it then.
     """
 
     code: str
@@ -21,10 +22,16 @@ class Issue:
     expression: str = ""
     severity: str = "error"
     location: str = ""
+    details: tuple[str, str] | None = None
 
     def to_json(self) -> Json:
         """Return the issue as an OperationOutcome.issue element."""
-        row: Json = {"severity": self.severity, "code": self.code, "diagnostics": self.diagnostics}
+        row: Json = {"severity": self.severity, "code": self.code}
+        if self.details is None:
+            row["diagnostics"] = self.diagnostics
+        else:
+            system, code = self.details
+            row["details"] = {"coding": [{"system": system, "code": code}], "text": self.diagnostics}
         if self.location:
             row["location"] = [self.location]
         if self.expression:
