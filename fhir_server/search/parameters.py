@@ -12,7 +12,8 @@ from functools import cached_property
 
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.definitions import SearchParameter as Definition
-from fhir_server.fhir.fhirpath import Expression, compile
+from fhir_server.fhir.fhirpath import compile
+from fhir_server.search.custom import Bounded, Custom, Selector
 
 # Answered by the store's own fields or by the result's shape, so never by an index of their own.
 BUILT_IN = frozenset({"_id", "_lastUpdated"})
@@ -28,7 +29,8 @@ class Parameter:
     An alias is indexed under another parameter of the type that reads the same element: `patient` is `subject` where
     the target is a Patient. `index_name` is what terms are hashed under; `target_type` what an alias is narrowed to.
     `parts` are the (definition url, expression) pairs of a composite. One that is not `ready` is still being indexed:
-    it is written with every resource, and no search may rely on it yet.
+    it is written with every resource, and no search may rely on it yet. `digest` tells one of a tenant's own from any
+    other that ever had its code, and is empty for the specification's.
     """
 
     resource_type: str
@@ -41,16 +43,24 @@ class Parameter:
     target_type: str = ""
     parts: tuple[tuple[str, str], ...] = ()
     ready: bool = True
+    digest: str = ""
 
     @property
     def index_name(self) -> str:
         """The name under which values of this parameter are indexed."""
-        return f"{self.resource_type}.{self.alias_of or self.code}"
+        name = f"{self.resource_type}.{self.alias_of or self.code}"
+        return f"{name}@{self.digest}" if self.digest else name
+
+    @property
+    def presence(self) -> str:
+        """The name that says, within the type, that a resource has a value for this parameter."""
+        return f"{self.code}@{self.digest}" if self.digest else self.alias_of or self.code
 
     @cached_property
-    def path(self) -> Expression:
+    def path(self) -> Selector:
         """The compiled expression, resolved for the resource type."""
-        return compile(self.expression, self.resource_type)
+        compiled = compile(self.expression, self.resource_type)
+        return Bounded(compiled, self.url, self.type) if self.digest else compiled
 
 
 @dataclass(frozen=True)
@@ -62,12 +72,22 @@ class Component:
 
 
 class Parameters:
-    """Every search parameter, by resource type and code."""
+    """Every search parameter, by resource type and code: the specification's, and a tenant's own with them.
 
-    def __init__(self, definitions: Definitions) -> None:
+    Those with parameters of a tenant are made from the `core` ones and share with them what is the same.
+    """
+
+    def __init__(
+        self, definitions: Definitions, core: Parameters | None = None, customs: Iterable[Custom] = ()
+    ) -> None:
         self._definitions = definitions
+        self._core = core
+        self._customs: dict[str, list[Custom]] = {}
+        for custom in customs:
+            for base in custom.bases:
+                self._customs.setdefault(base, []).append(custom)
         self._by_base: dict[str, list[Definition]] = {}
-        for row in definitions.search_parameters:
+        for row in definitions.search_parameters if core is None else ():
             for base in row.bases:
                 self._by_base.setdefault(base, []).append(row)
         self._by_type: dict[str, Mapping[str, Parameter]] = {}
@@ -76,9 +96,21 @@ class Parameters:
         """Return the type's parameters by code, inherited ones included."""
         known = self._by_type.get(resource_type)
         if known is None:
-            rows = [r for base in self._definitions.ancestors(resource_type) for r in self._by_base.get(base, ())]
-            known = self._by_type[resource_type] = {p.code: p for p in _without_doubles(resource_type, rows)}
+            known = self._by_type[resource_type] = self._found(resource_type)
         return known
+
+    def core(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return the specification's parameters of the type: what is the same for all tenants may go by these only."""
+        return (self._core or self).of(resource_type)
+
+    def _found(self, resource_type: str) -> Mapping[str, Parameter]:
+        bases = self._definitions.ancestors(resource_type)
+        if self._core is None:
+            rows = [row for base in bases for row in self._by_base.get(base, ())]
+            return {p.code: p for p in _without_doubles(resource_type, rows)}
+        core = self._core.of(resource_type)
+        customs = {c.code: _custom(resource_type, c) for base in bases for c in self._customs.get(base, ())}
+        return {**customs, **core} if customs else core
 
     def components(self, composite: Parameter) -> tuple[Component, ...]:
         """Return the parts of a composite parameter in their order; empty where one of them is not known."""
@@ -97,7 +129,7 @@ class Parameters:
 
 
 def _without_doubles(resource_type: str, rows: list[Definition]) -> Iterable[Parameter]:
-    expressions = {r.code: _branches(r.expression, resource_type) for r in rows}
+    expressions = {r.code: branches(r.expression, resource_type) for r in rows}
     owners: dict[tuple[str, str], str] = {}
     for row in rows:
         owners.setdefault((row.type, expressions[row.code]), row.code)
@@ -112,7 +144,16 @@ def _without_doubles(resource_type: str, rows: list[Definition]) -> Iterable[Par
         yield Parameter(resource_type, row.code, row.type, text, row.targets, row.url, alias, target, row.components)
 
 
-def _branches(expression: str, resource_type: str) -> str:
+def _custom(resource_type: str, row: Custom) -> Parameter:
+    """Return a tenant's parameter for one type; it shares no index with another that reads the same."""
+    text = branches(row.expression, resource_type)
+    return Parameter(
+        resource_type, row.code, row.type, text, row.targets, row.url,
+        parts=row.components, ready=row.ready, digest=row.digest,
+    )  # fmt: skip
+
+
+def branches(expression: str, resource_type: str) -> str:
     """Return the branches of a union that can hold for the type: `Observation.code | Procedure.code` -> its own."""
     branches = [b.strip() for b in expression.split(" | ")]
     if any(b.count("(") != b.count(")") for b in branches):

@@ -28,13 +28,17 @@ _PATIENCE = Environment(max_steps=100_000)  # for paths to be located, which com
 
 
 class Expression:
-    """A compiled expression: immutable, free of any state of evaluations, and so shared between threads."""
+    """A compiled expression: immutable, free of any state of evaluations, and so shared between threads.
 
-    __slots__ = ("_is_self_contained", "_nodes", "_root_type", "_run", "root_type", "text")
+    `types` are the types its items can have, or None where that depends on the data.
+    """
+
+    __slots__ = ("_is_self_contained", "_nodes", "_root_type", "_run", "root_type", "text", "types")
 
     def __init__(self, text: str, root_type: str | None, code: Code) -> None:
         self.text = text
         self.root_type = root_type
+        self.types = code.types
         self._root_type = root_type if type_set(root_type) else None
         self._run = code.run
         self._nodes = code.nodes if self._root_type else None
