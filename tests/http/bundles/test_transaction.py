@@ -314,6 +314,24 @@ async def test_what_a_delete_removes_no_longer_matches_the_criteria_of_the_other
         assert (await shared_server.get(f"Patient/{name}")).status_code == 410
 
 
+async def test_a_patch_and_an_operation_see_what_the_other_entries_write(shared_server: FhirClient) -> None:
+    kept, mark = uuid4().hex, uuid4().hex
+    tag = {"system": "urn:example:tags", "code": "seen"}
+    meta = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [tag]}}]}
+    remove = [{"name": "type", "valueCode": "delete"}, {"name": "path", "valueString": "Patient.identifier"}]
+    patch = {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": remove}]}
+    other = (await shared_server.post("Patient", patient(mark))).json()["id"]
+    rows = await run(
+        shared_server,
+        entry("POST", f"Patient/{kept}/$meta-add", meta),
+        entry("PUT", f"Patient/{kept}", {**patient(mark), "id": kept}),
+        entry("PATCH", f"Patient/{other}", patch),
+    )
+    assert statuses(rows) == ["200 OK", "201 Created", "200 OK"]
+    stored = (await shared_server.get(f"Patient/{kept}")).json()
+    assert (stored["meta"]["tag"], stored["meta"]["versionId"]) == ([tag], "2")
+
+
 async def test_a_delete_is_undone_when_another_entry_fails(shared_server: FhirClient) -> None:
     mark, missing = uuid4().hex, uuid4().hex
     made = (await shared_server.post("Patient", patient(mark))).json()
