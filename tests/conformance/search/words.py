@@ -1,0 +1,51 @@
+"""_text and _content: words in the narrative and in all of a resource. https://hl7.org/fhir/R4/search.html#text
+
+R4 leaves the language of these searches to the server. Ours: every word must be there, without case and accents, as the
+beginning of a word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from typing import Any
+
+from tests.conformance.search.elements import Json, fold
+
+_TAG = re.compile(r"<[^>]*>")
+_WORD = re.compile(r"\w+")
+
+
+def in_narrative(resource: Json, asked: str) -> bool:
+    """Whether the narrative has the words."""
+    return _all_there(asked, _words(_narrative(resource)))
+
+
+def in_content(resource: Json, asked: str) -> bool:
+    """Whether any text of the resource has the words, the narrative's included."""
+    return _all_there(asked, {w for text in (*_strings(resource), _narrative(resource)) for w in _words(text)})
+
+
+def _narrative(resource: Json) -> str:
+    return unescape(_TAG.sub(" ", resource.get("text", {}).get("div", "")))
+
+
+def _words(text: str) -> set[str]:
+    return set(_WORD.findall(fold(text)))
+
+
+def _all_there(asked: str, own: set[str]) -> bool:
+    return all(any(word.startswith(wanted) for word in own) for wanted in _words(asked))
+
+
+def _strings(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name != "div":
+                yield from _strings(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _strings(value)
