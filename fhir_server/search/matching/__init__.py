@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from fhir_server.api.errors import InvalidRequest
+from fhir_server.fhir.outcomes import Issue
 from fhir_server.search.matching.asking import Codes, Json, NodesTest, Setting, unsupported
 from fhir_server.search.matching.composite import composite_test
 from fhir_server.search.matching.date import date_test
@@ -53,7 +55,7 @@ def matcher(one: Filter, parameters: Parameters, setting: Setting) -> Predicate:
     """
     if one.chain:
         raise ValueError("a chain is not decided by one resource")
-    if one.parameter.code in SOURCES and one.modifier != "missing":
+    if one.parameter.code in SOURCES:
         return fulltext_predicate(one, setting)
     if not one.per_type:
         return _own(one, parameters, setting)
@@ -87,6 +89,9 @@ def predicate(parameter: Parameter, test: NodesTest) -> Predicate:
 
 
 def _own(one: Filter, parameters: Parameters, setting: Setting) -> Predicate:
+    if not one.parameter.expression:
+        text = f"{one.parameter.code} selects nothing of a resource and cannot be searched by here."
+        raise InvalidRequest(issues=[Issue("not-supported", text, location=one.location)])
     return predicate(one.parameter, nodes_test(one, parameters, setting))
 
 

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 from fhir_server.api.errors import InvalidRequest
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.fhir.outcomes import Issue
-from fhir_server.search.query import Filter
+from fhir_server.search.query import Filter, split
 
 Json = dict[str, Any]
 Codes = frozenset[tuple[str, str]]
 # Whether the nodes a parameter selects match; the resource is there for what lies outside of them.
 NodesTest = Callable[[Sequence[Node], Json], bool]
+
+__all__ = ["Codes", "Json", "NodesTest", "Setting", "asked", "codes_of", "split", "unsupported"]
 
 _T = TypeVar("_T")
 
@@ -33,21 +35,6 @@ class Setting:
     now: int
     base_url: str = ""
     codes: Mapping[str, Codes] = field(default_factory=dict)
-
-
-def split(value: str, separator: str) -> list[str]:
-    """Return the parts between separators that are not escaped; the parts stay escaped themselves."""
-    if "\\" not in value:
-        return value.split(separator)
-    parts, start, position = [], 0, 0
-    while position < len(value):
-        if value[position] == "\\":
-            position += 1
-        elif value[position] == separator:
-            parts.append(value[start:position])
-            start = position + 1
-        position += 1
-    return [*parts, value[start:]]
 
 
 def asked(one: Filter, parse: Callable[[str], _T], value: str) -> _T:

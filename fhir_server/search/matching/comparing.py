@@ -10,14 +10,15 @@ from fhir_server.fhir.fhirpath import Node
 from fhir_server.search.filtering import Test, as_filter, located, wider_filter
 from fhir_server.search.matching import Predicate, matcher, nodes_test, predicate
 from fhir_server.search.matching.asking import Json, NodesTest, Setting, asked
-from fhir_server.search.matching.date import asked_date, intervals
+from fhir_server.search.matching.date import asked_date
 from fhir_server.search.matching.missing import has_value
-from fhir_server.search.matching.string import asked_string, folded
+from fhir_server.search.matching.string import asked_string
 from fhir_server.search.matching.token import asked_token, held_tokens, implied_system
 from fhir_server.search.matching.uri import asked_uri
 from fhir_server.search.parameters import Parameter, Parameters
 from fhir_server.search.query import Filter
-from fhir_server.search.values import texts
+from fhir_server.search.terms import fold
+from fhir_server.search.values import texts, times
 
 
 def matcher_of(test: Test, parameter: Parameter, parameters: Parameters, setting: Setting) -> Predicate:
@@ -56,7 +57,7 @@ def _overlap(test: Test, parameter: Parameter) -> NodesTest:
 
     def overlaps(nodes: Sequence[Node], resource: Json) -> bool:
         return any(
-            start < date.high and end > date.low for node in nodes for start, end in intervals(node.value, node.type)
+            start < date.high and end > date.low for node in nodes for start, end in times(node.value, node.type)
         )
 
     return overlaps
@@ -72,7 +73,7 @@ _Reader = Callable[[Node], Iterator[str]]
 
 
 def _strings(one: Filter) -> tuple[_Reader, str]:
-    return lambda node: map(folded, texts(node.value, node.type)), asked(one, asked_string, one.values[0])
+    return lambda node: map(fold, texts(node.value, node.type)), asked(one, asked_string, one.values[0])
 
 
 def _codes(one: Filter) -> tuple[_Reader, str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fhir_server.api.errors import InvalidRequest
 from fhir_server.fhir.fhirpath import Expression, Node, compile
+from fhir_server.fhir.outcomes import Issue
 from fhir_server.search.matching.asking import Json, NodesTest, Setting, asked, split, unsupported
 from fhir_server.search.parameters import Component, Parameters
 from fhir_server.search.query import Filter
 
 # The definitions write some primitive types in capitals: `value.as(DateTime)`.
 _CAPITAL = re.compile(r"\bas\((DateTime|Date|String|Boolean|Integer|Decimal|Uri|Code)\)")
+# Definitions that give each component the other one's expression.
+_CORRECTED = {("DocumentReference", "relationship"): ("target", "code")}
 
 Tests = Mapping[str, Callable[[Filter, Setting], NodesTest]]
 
@@ -44,6 +47,9 @@ def composite_test(one: Filter, setting: Setting, parameters: Parameters, tests:
     components = parameters.components(one.parameter)
     if not components:
         raise InvalidRequest(f"{one.parameter.code} has a part that is not known here.", location=one.location)
+    corrected = _CORRECTED.get((one.parameter.resource_type, one.parameter.code))
+    if corrected:
+        components = tuple(replace(c, expression=e) for c, e in zip(components, corrected, strict=True))
     rows = [_parts(one, value, components, setting, tests) for value in one.values]
     paths: dict[tuple[str, str], Expression] = {}
 
@@ -67,7 +73,13 @@ def _parts(
     one: Filter, value: str, components: Sequence[Component], setting: Setting, tests: Tests
 ) -> tuple[_Part, ...]:
     texts = asked(one, lambda text: asked_parts(text, len(components)), value)
-    return tuple(
-        _Part(c.expression, tests[c.parameter.type](Filter(c.parameter, "", (text,)), setting))
-        for c, text in zip(components, texts, strict=True)
-    )
+    try:
+        return tuple(
+            _Part(c.expression, tests[c.parameter.type](Filter(c.parameter, "", (text,)), setting))
+            for c, text in zip(components, texts, strict=True)
+        )
+    except InvalidRequest as refused:  # it names the part; the request has the whole
+        issues = [
+            Issue(i.code, f"{one.parameter.code}: {i.diagnostics}", location=one.location) for i in refused.issues
+        ]
+        raise InvalidRequest(issues=issues) from None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from fhir_server.fhir.dates import parse_search_date
 from fhir_server.fhir.fhirpath import Node
@@ -56,23 +55,13 @@ def comparison(date: DateAsked, now: int) -> Comparison:
     return tests[date.prefix]
 
 
-def intervals(value: Any, type_name: str) -> Iterator[tuple[int, int]]:
-    """Yield the intervals of an element; a Timing is one, from its first event or bound to its last."""
-    if type_name != "Timing":
-        yield from times(value, type_name)
-        return
-    found = list(times(value, type_name))
-    if found:
-        yield min(low for low, _ in found), max(high for _, high in found)
-
-
 def date_test(one: Filter, setting: Setting) -> NodesTest:
     """Return the test of a date filter. Raises InvalidRequest."""
     holds = [comparison(asked(one, asked_date, value), setting.now) for value in one.values]
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
         for node in nodes:
-            for start, end in intervals(node.value, node.type):
+            for start, end in times(node.value, node.type):
                 for hold in holds:
                     if hold(start, end):
                         return True

@@ -13,8 +13,8 @@ from html import unescape as unescape_html
 from typing import Any
 
 from fhir_server.search.matching.asking import Json, Setting, asked, unsupported
-from fhir_server.search.matching.string import folded
 from fhir_server.search.query import Filter, unescape
+from fhir_server.search.terms import fold
 
 WANTED = "one or more words; a * may end a word"
 # Base64, which is no text; and the narrative's markup, which is read without its tags.
@@ -28,7 +28,7 @@ _TAG = re.compile(r"<!--.*?-->|<[^>]*>", re.DOTALL)
 
 def asked_words(text: str) -> tuple[tuple[str, bool], ...]:
     """Return (word, whether it is only the beginning of one) of a search value, still escaped. Raises ValueError."""
-    found = tuple((word, bool(star)) for word, star in _ASKED.findall(folded(unescape(text))))
+    found = tuple((word, bool(star)) for word, star in _ASKED.findall(fold(unescape(text))))
     if not found:
         raise ValueError(WANTED)
     return found
@@ -38,7 +38,7 @@ def words(texts: Iterator[str]) -> set[str]:
     """Return the words of texts, folded."""
     found: set[str] = set()
     for text in texts:
-        found.update(_WORD.findall(folded(text)))
+        found.update(_WORD.findall(fold(text)))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -18,7 +18,9 @@ WANTED = "a number such as 5.4, lt60 or ge1e2"
 # Far outside of what a double can hold, and within what Decimal can calculate with.
 MOST_DIGITS = 1000
 
-_NUMBER = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?)([eE][+-]?[0-9]{1,4})?")
+# Every digit counts: with the usual 28 a longer number would not equal itself.
+_EXACT = Context(prec=3 * MOST_DIGITS)
 
 # An end that is None is open.
 Interval = tuple[Decimal | Fraction | None, Decimal | Fraction | None]
@@ -46,21 +48,31 @@ def asked_number(text: str) -> NumberAsked:
     """
     text = unescape(text)
     prefix = text[:2] if text[:2] in PREFIXES else ""
-    match = _NUMBER.fullmatch(text, len(prefix))
-    if match is None or len(text) > MOST_DIGITS or len(match[2] or "") > 5:
-        raise ValueError(WANTED)
-    value = Decimal(match[0])
-    exponent = int(value.as_tuple().exponent)
-    if value.adjusted() > MOST_DIGITS or exponent < -MOST_DIGITS:
-        raise ValueError(WANTED)
-    if match[2] and "." not in match[1]:
-        exponent -= 1
-    half = Decimal(5).scaleb(exponent - 1)
+    plain = text[len(prefix) :]
+    value = plain_number(plain)
+    half = Decimal(0)
+    if prefix in ("", "eq", "ne", "ap"):
+        half = Decimal(5).scaleb(_last_digit(plain) - 1)
     if prefix == "ap":
-        half = max(half, abs(value) / 10)
-    elif prefix not in ("", "eq", "ne"):
-        half = Decimal(0)
-    return NumberAsked(prefix or "eq", value, value - half, value + half)
+        half = max(half, _EXACT.scaleb(value.copy_abs(), -1))
+    return NumberAsked(prefix or "eq", value, _EXACT.subtract(value, half), _EXACT.add(value, half))
+
+
+def plain_number(text: str) -> Decimal:
+    """Return the number of a text without a prefix. Raises ValueError, also for one of thousands of digits."""
+    if len(text) > MOST_DIGITS or _NUMBER.fullmatch(text) is None:
+        raise ValueError(WANTED)
+    value = Decimal(text)
+    if value.adjusted() > MOST_DIGITS or int(value.as_tuple().exponent) < -MOST_DIGITS:
+        raise ValueError(WANTED)
+    return value
+
+
+def _last_digit(text: str) -> int:
+    """Return the power of ten of the last digit that counts."""
+    head, _, exponent = text.lower().partition("e")
+    fraction = len(head.partition(".")[2])
+    return int(exponent) - max(fraction, 1) if exponent else -fraction
 
 
 def comparison(prefix: str, value: Any, low: Any, high: Any) -> Comparison:

@@ -11,16 +11,16 @@ from typing import Any
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.fhir.fhirpath.units import convert
 from fhir_server.search.matching.asking import Json, NodesTest, Setting, asked, split
-from fhir_server.search.matching.number import decimal
+from fhir_server.search.matching.number import decimal, plain_number
 from fhir_server.search.query import Filter, unescape
 
 WANTED = "latitude|longitude|distance|units, such as 42.25|-83.69|11.2|km"
 # How near is near where the search does not say.
 DEFAULT_KILOMETRES = 50.0
 EARTH_RADIUS = 6371.0088
+MOST_KILOMETRES = 100_000
 
 _WORDS = {"": "km", "mi": "[mi_i]", "mile": "[mi_i]", "miles": "[mi_i]", "kms": "km"}
-_MOST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +41,20 @@ def asked_near(text: str) -> NearAsked:
     if not 2 <= len(parts) <= 4:
         raise ValueError(WANTED)
     try:
-        latitude, longitude = float(Decimal(parts[0])), float(Decimal(parts[1]))
-        distance = Decimal(parts[2]) if len(parts) > 2 and parts[2] else None
-    except ArithmeticError:
+        latitude, longitude = float(plain_number(parts[0])), float(plain_number(parts[1]))
+        distance = plain_number(parts[2]) if len(parts) > 2 and parts[2] else None
+    except (ValueError, OverflowError):
         raise ValueError(WANTED) from None
     unit = parts[3] if len(parts) == 4 else ""
     kilometres = DEFAULT_KILOMETRES if distance is None else _kilometres(distance, unit)
-    if not (abs(latitude) <= 90 and abs(longitude) <= 180 and 0 <= kilometres <= _MOST):
+    if abs(latitude) > 90 or abs(longitude) > 180:
         raise ValueError(WANTED)
     return NearAsked(latitude, longitude, kilometres)
 
 
 def _kilometres(distance: Decimal, unit: str) -> float:
-    if not distance.is_finite() or distance > _MOST * 10**7:
-        raise ValueError(WANTED)
     found = convert(distance, _WORDS.get(unit, unit), "km")
-    if found is None:
+    if found is None or not 0 <= found <= MOST_KILOMETRES:
         raise ValueError(WANTED)
     return float(found)
 

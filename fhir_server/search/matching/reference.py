@@ -55,12 +55,13 @@ def reference_test(one: Filter, setting: Setting) -> NodesTest:
     if one.modifier:
         if one.modifier not in r4().resource_types:
             raise unsupported(one)
-        _check_target(one)
+        check_target(one)
         target = one.modifier
     return _literal(one, setting, target)
 
 
-def _check_target(one: Filter) -> None:
+def check_target(one: Filter) -> None:
+    """Refuse a type that the parameter never refers to. Raises InvalidRequest."""
     targets = one.parameter.targets
     allowed = (one.parameter.target_type,) if one.parameter.target_type else targets
     if allowed and one.modifier not in allowed:

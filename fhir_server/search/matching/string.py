@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.search.matching.asking import Json, NodesTest, Setting, asked, unsupported
 from fhir_server.search.query import Filter, unescape
-from fhir_server.search.terms import MAX_STRING, fold
+from fhir_server.search.terms import fold
 from fhir_server.search.values import texts
 
 WANTED = "a text"
 
 
-def folded(text: str) -> str:
-    """Return the text without case, accents and runs of space, in full: the index keeps only the beginning of it."""
-    short = fold(text)
-    return short if len(short) < MAX_STRING else " ".join(filter(None, map(fold, text.split())))
-
-
 def asked_string(text: str) -> str:
     """Return the folded text of a search value, still escaped. Raises ValueError with what was wanted."""
-    wanted = folded(unescape(text))
+    wanted = fold(unescape(text))
     if not wanted:
         raise ValueError(WANTED)
     return wanted
@@ -31,11 +25,6 @@ def begins(one: Filter) -> Callable[[str], bool]:
     """Return the test whether a folded text begins with one of the filter's values. Raises InvalidRequest."""
     wanted = tuple(asked(one, asked_string, value) for value in one.values)
     return lambda text: text.startswith(wanted)
-
-
-def folded_texts(found: Iterable[str]) -> Iterator[str]:
-    """Yield the texts as they are compared."""
-    return map(folded, found)
 
 
 def string_test(one: Filter, setting: Setting) -> NodesTest:
@@ -51,7 +40,7 @@ def string_test(one: Filter, setting: Setting) -> NodesTest:
 
 
 def _exact(one: Filter) -> NodesTest:
-    wanted = {unescape(value) for value in one.values}
+    wanted = {unescape(value) for value in one.values if asked(one, asked_string, value)}
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
         return any(text in wanted for node in nodes for text in texts(node.value, node.type))
@@ -61,6 +50,6 @@ def _exact(one: Filter) -> NodesTest:
 
 def _folded(hold: Callable[[str], bool]) -> NodesTest:
     def test(nodes: Sequence[Node], resource: Json) -> bool:
-        return any(hold(folded(text)) for node in nodes for text in texts(node.value, node.type))
+        return any(hold(fold(text)) for node in nodes for text in texts(node.value, node.type))
 
     return test

@@ -9,14 +9,20 @@ from typing import Any
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.search.matching.asking import Json, NodesTest, Setting, asked, codes_of, split, unsupported
-from fhir_server.search.matching.string import begins, folded_texts
+from fhir_server.search.matching.string import begins
 from fhir_server.search.parameters import Parameter
 from fhir_server.search.query import Filter, unescape
+from fhir_server.search.terms import fold
 from fhir_server.search.values import tokens
 
 WANTED = "a code, system|code, |code or system|"
 OF_TYPE_WANTED = "system|code|value of the identifier's type and value"
 BOOLEANS = "http://terminology.hl7.org/CodeSystem/special-values"
+# Value sets too long to list, of one system each.
+_OPEN_SETS = {
+    "http://hl7.org/fhir/ValueSet/mimetypes": "urn:ietf:bcp:13",
+    "http://hl7.org/fhir/ValueSet/languages": "urn:ietf:bcp:47",
+}
 
 TokenAsked = tuple[str | None, str | None]
 
@@ -63,8 +69,9 @@ def _bound_system(path: str) -> str:
         owner = element.types[0].code
     if element is None or owner != "code" or not element.binding:
         return ""
-    systems = list(r4().code_lists.get(element.binding[1].partition("|")[0], ()))
-    return systems[0] if len(systems) == 1 else ""
+    value_set = element.binding[1].partition("|")[0]
+    systems = list(r4().code_lists.get(value_set, ()))
+    return systems[0] if len(systems) == 1 else _OPEN_SETS.get(value_set, "")
 
 
 def held_tokens(node: Node, implied: str) -> Iterator[tuple[str, str]]:
@@ -72,7 +79,7 @@ def held_tokens(node: Node, implied: str) -> Iterator[tuple[str, str]]:
     for system, code in tokens(node.value, node.type):
         folded = code.casefold()
         yield system, folded
-        if node.type == "boolean":
+        if type(node.value) is bool:
             yield BOOLEANS, folded
         elif implied and node.type == "code":
             yield implied, folded
@@ -148,7 +155,7 @@ def _text(one: Filter, setting: Setting) -> NodesTest:
     begin = begins(one)
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
-        return any(begin(text) for node in nodes for text in folded_texts(display_texts(node.value, node.type)))
+        return any(begin(fold(text)) for node in nodes for text in display_texts(node.value, node.type))
 
     return test
 

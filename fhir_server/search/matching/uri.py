@@ -1,4 +1,7 @@
-"""URIs: the same text, or above and below by path segments. https://hl7.org/fhir/R4/search.html#uri"""
+"""URIs: the same text, or above and below by path segments. https://hl7.org/fhir/R4/search.html#uri
+
+A canonical URL with a version, as in `meta.profile`, is found with it and without.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,15 @@ def asked_uri(text: str) -> str:
 
 def asked_hierarchy(text: str) -> str:
     """Return the URL of an `:above` or `:below` value without a slash at its end. Raises ValueError."""
-    uri = asked_uri(text)
-    if uri.startswith("urn:"):
+    uri = asked_uri(text).rstrip("/")
+    if not uri or uri.startswith("urn:"):
         raise ValueError(HIERARCHY_WANTED)
-    return uri.rstrip("/")
+    return uri
 
 
 def is_below(uri: str, top: str) -> bool:
     """Whether a URI is the other one or lies under it, by whole segments."""
-    return uri.startswith(top) and (len(uri) == len(top) or uri[len(top)] in "/?#")
+    return uri.startswith(top) and (len(uri) == len(top) or uri[len(top)] in "/?#|")
 
 
 def uri_test(one: Filter, setting: Setting) -> NodesTest:
@@ -42,7 +45,7 @@ def uri_test(one: Filter, setting: Setting) -> NodesTest:
     wanted = [asked(one, asked_hierarchy, value) for value in one.values]
     if one.modifier == "below":
         return _any(lambda uri: any(is_below(uri, top) for top in wanted))
-    return _any(lambda uri: any(is_below(low, uri.rstrip("/")) for low in wanted))
+    return _any(lambda uri: any(is_below(low, uri.partition("|")[0].rstrip("/")) for low in wanted))
 
 
 def _any(hold: Callable[[str], bool]) -> NodesTest:
@@ -58,7 +61,10 @@ def _equal(one: Filter) -> NodesTest:
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
         version = resource.get("version")
-        return any(node.value in wanted or (node.value, version) in versions for node in nodes)
+        return any(
+            value in wanted or value.partition("|")[0] in wanted or (value, version) in versions
+            for value in (node.value for node in nodes if type(node.value) is str)
+        )
 
     return test
 
