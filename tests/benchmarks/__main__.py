@@ -31,6 +31,7 @@ from tests.benchmarks.load import ask, request
 from tests.benchmarks.measuring import Row, Side, measure
 from tests.benchmarks.patients import transaction
 from tests.benchmarks.processes import machine, memory_megabytes
+from tests.benchmarks.search import command as search
 from tests.benchmarks.works import Work, database_of, works
 from tests.running import ROOT, RunningServer, running_server
 
@@ -149,4 +150,7 @@ def _port(server: RunningServer) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["search"]:
+        search.main(sys.argv[2:])
+    else:
+        main()

@@ -34,9 +34,9 @@ class Load:
     p99: float
 
 
-def request(method: str, target: str, body: bytes = b"") -> bytes:
-    """Return the bytes of one HTTP/1.1 request."""
-    head = f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/fhir+json\r\n"
+def request(method: str, target: str, body: bytes = b"", *, more: str = "") -> bytes:
+    """Return the bytes of one HTTP/1.1 request; `more` are header lines of its own, each with its line end."""
+    head = f"{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nAccept: application/fhir+json\r\n{more}"
     if body:
         head += f"Content-Type: application/fhir+json\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body
@@ -76,6 +76,30 @@ async def _drive_wrk(program: str, port: int, requests: Sequence[bytes], seconds
         raise RuntimeError(f"wrk failed: {error.decode()[:300]}")
     answers, failed, microseconds, p50, p99 = map(float, last[1:])
     return Load(int(answers), int(failed), microseconds / 1e6, p50 / 1000, p99 / 1000)
+
+
+async def one_by_one(port: int, requests: Sequence[bytes], seconds: float, least: int = 0) -> list[float]:
+    """Send the requests in turn, each when the last is answered; return how many seconds each took, in order of size.
+
+    At least `least` are sent, unless they take ten times the time. Raises ValueError when one is no success.
+    """
+    taken: list[float] = []
+    reader, writer = await asyncio.open_connection(HOST, port)
+    try:
+        began = time.monotonic()
+        for sent in itertools.cycle(requests):
+            lasted = (now := time.monotonic()) - began
+            if lasted >= seconds and (len(taken) >= least or lasted >= 10 * seconds):
+                break
+            writer.write(sent)
+            status, body = await _answer(reader)
+            taken.append(time.monotonic() - now)
+            if status >= 300:
+                raise ValueError(f"{status} {body[:300].decode(errors='replace')}")
+    finally:
+        writer.close()
+        await writer.wait_closed()
+    return sorted(taken)
 
 
 async def ask(port: int, sent: bytes) -> tuple[int, bytes]:

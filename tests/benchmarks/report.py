@@ -38,18 +38,18 @@ def text(rows: Sequence[Row], facts: Facts) -> str:
     return f"{table(rows)}\n\n| | |\n|---|---|\n{others}"
 
 
-def replace_measured(page: str, report: str) -> str:
-    """Return the page with what is between its two markers replaced. Raises ValueError if it lacks them."""
-    before, begin, rest = page.partition(BEGIN)
+def replace_measured(page: str, report: str, marker: str = BEGIN) -> str:
+    """Return the page with what is between a marker and its end replaced. Raises ValueError if it lacks them."""
+    before, begin, rest = page.partition(marker)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"the page must have a line {BEGIN} and below it a line {END}")
-    return f"{before}{BEGIN}\n\n{report}\n\n{END}{after}"
+        raise ValueError(f"the page must have a line {marker} and below it a line {END}")
+    return f"{before}{marker}\n\n{report}\n\n{END}{after}"
 
 
-def write(path: Path, report: str) -> None:
-    """Put a report between the markers of a page."""
-    path.write_text(replace_measured(path.read_text(encoding="utf-8"), report), encoding="utf-8")
+def write(path: Path, report: str, marker: str = BEGIN) -> None:
+    """Put a report between a marker of a page and its end."""
+    path.write_text(replace_measured(path.read_text(encoding="utf-8"), report, marker), encoding="utf-8")
 
 
 def _cost(cost: Cost) -> str:

@@ -1,0 +1,91 @@
+"""What a search asks of the database: each command on the resources, how long it took, and what came back.
+
+The whole server runs in this process, on the database that is measured, with a driver that keeps a record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+from unittest.mock import patch
+
+import httpx
+
+from fhir_server.app import App
+from fhir_server.settings import Settings
+from fhir_server.store.documents import RESOURCES
+from fhir_server.store.driver import Driver
+from fhir_server.store.mongo import connect
+
+SHOWN = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One command: its name, what it was given, how many documents it gave, and the milliseconds it took."""
+
+    name: str
+    given: str
+    documents: int
+    milliseconds: float
+
+    def __str__(self) -> str:
+        """Return it on one line, cut short."""
+        given = self.given if len(self.given) <= SHOWN else f"{self.given[:SHOWN]} ..."
+        return f"{self.milliseconds:.1f} ms, {self.documents} documents: {self.name} {given}"
+
+
+class Recording:
+    """A driver that hands everything on and keeps what is asked of the resources."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self.asked: list[Asked] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the driver's own method, recorded if it is one that asks."""
+        method = getattr(self._driver, name)
+        return self._recorded(name, method) if name in ("find", "aggregate", "command") else method
+
+    def _recorded(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def asking(*given: Any, **named: Any) -> Any:
+            began = time.perf_counter()
+            reply = await method(*given, **named)
+            taken = 1000 * (time.perf_counter() - began)
+            rest = [one for one in (*given[1:], *named.values()) if one is not None]
+            if RESOURCES in rest or RESOURCES in next((o.values() for o in rest if isinstance(o, dict)), ()):
+                documents = len(reply) if isinstance(reply, list) else 0
+                self.asked.append(Asked(name, " ".join(map(str, rest)), documents, taken))
+            return reply
+
+        return asking
+
+
+@asynccontextmanager
+async def asking(url: str, prefix: str) -> AsyncIterator[Callable[[str], Awaitable[Sequence[Asked]]]]:
+    """Give a function that asks for a target, `Patient?name=x`, and returns what the database was asked for it."""
+    made: list[Recording] = []
+
+    async def recorded(url: str, driver: str = "mongojet") -> Driver:
+        made.append(Recording(await connect(url, driver)))
+        return cast(Driver, made[-1])
+
+    settings = Settings.from_environment({"FHIR_MONGODB_URL": url, "FHIR_DATABASE_PREFIX": prefix})
+    app = App(settings)
+    with patch("fhir_server.app.connect", recorded):
+        await app.start()
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/fhir/", timeout=None) as http:
+
+        async def ask(target: str) -> Sequence[Asked]:
+            made[0].asked.clear()
+            await http.get(target)
+            return tuple(made[0].asked)
+
+        try:
+            yield ask
+        finally:
+            await app.stop()
