@@ -26,6 +26,7 @@ from fhir_server.interactions.dispatch import Dispatcher
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.services import Call, Limits, Services
 from fhir_server.kernel.jobs import JobRunner
+from fhir_server.kernel.ports import terminology
 from fhir_server.kernel.registry import Registry, build, discover
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
@@ -138,6 +139,7 @@ def compose(
         cursors=CursorSigner(signing_key),
         clock=SystemClock(),
         ids=RandomIds(),
+        terminology=terminology(settings.terminology),
         limits=Limits(settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir),
     )
 

@@ -22,9 +22,13 @@ class Nothing:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """The resource carries at least one of these index terms."""
+    """The resource carries at least one of these index terms.
+
+    A `broad` one is expected on a share of all resources, as a code or a status is, and not on a handful.
+    """
 
     any_of: tuple[int, ...]
+    broad: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,21 @@ class Range:
 
     low: str
     high: str
+
+
+@dataclass(frozen=True, slots=True)
+class Containing:
+    """The resource carries an ordered string that begins with the prefix and has the text somewhere after it."""
+
+    prefix: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The resource has a value for the search parameter of this code."""
+
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Every condition holds."""
+    """Every condition holds. They stand in the order of how few resources each is expected to hold for."""
 
     conditions: tuple[Criterion, ...]
 
@@ -96,7 +115,22 @@ class Checked:
     condition: Criterion
 
 
-Criterion = Everything | Nothing | Term | Range | Key | OfType | Updated | Moment | And | Or | Not | Checked
+Criterion = (
+    Everything
+    | Nothing
+    | Term
+    | Range
+    | Containing
+    | Present
+    | Key
+    | OfType
+    | Updated
+    | Moment
+    | And
+    | Or
+    | Not
+    | Checked
+)
 
 
 def all_of(*conditions: Criterion) -> Criterion:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from fhir_server.api.criteria import Criterion, HistoryOf, Order, Position
 from fhir_server.api.errors import Failure
-from fhir_server.api.records import Draft, Page, Stored
+from fhir_server.api.records import Draft, Outline, Page, Stored
 from fhir_server.api.tenant import Scope, Tenant
 
 Json = dict[str, Any]
@@ -48,6 +48,12 @@ class Reading(Protocol):
 
     async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
         """Return the next `limit` live resources in order after a position. Never waits for a count."""
+        ...
+
+    async def outlines(
+        self, where: Criterion, limit: int, *, terms: bool = False, ranges: bool = False
+    ) -> list[Outline]:
+        """Return up to `limit` live resources without their bytes, in no order, with terms or ranges where asked."""
         ...
 
     async def count(self, where: Criterion, cap: int = 0) -> int:

@@ -38,11 +38,15 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 class Index(msgspec.Struct, frozen=True):
-    """What a resource can be found by: hashed terms for equality, ordered strings for ranges, its principal date."""
+    """What a resource can be found by: hashed terms for equality, ordered strings for ranges, its principal date.
+
+    `present` are the codes of the search parameters it has a value for.
+    """
 
     terms: tuple[int, ...] = ()
     ranges: tuple[str, ...] = ()
     moment: int = 0
+    present: tuple[str, ...] = ()
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -60,6 +64,16 @@ class Draft(msgspec.Struct, frozen=True):
     def type(self) -> str:
         """The resource type."""
         return self.key.partition("/")[0]
+
+
+class Outline(msgspec.Struct, frozen=True):
+    """What the index knows of a resource, without its bytes: enough to sort by and to follow links with."""
+
+    key: str
+    updated: int
+    moment: int = 0
+    terms: tuple[int, ...] = ()
+    ranges: tuple[str, ...] = ()
 
 
 class Page(msgspec.Struct, frozen=True):

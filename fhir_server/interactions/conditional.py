@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
-from fhir_server.api.criteria import Criterion, Order
+from fhir_server.api.criteria import Order
 from fhir_server.api.errors import Conflict, Duplicate, InvalidRequest, MultipleMatches
 from fhir_server.api.ports import Answer, Reading, TransactionConflict, Writing
 from fhir_server.api.records import Draft, Stored
 from fhir_server.interactions.services import Call
+from fhir_server.search import walking
+from fhir_server.search.plan import Plan
 
 MAX_TRIES = 20
 Query = Sequence[tuple[str, str]]
@@ -25,13 +28,12 @@ def parse_criteria(text: str) -> list[tuple[str, str]]:
     return parse_qsl(text.lstrip("?"), keep_blank_values=True)
 
 
-async def criterion(call: Call, resource_type: str, query: Query) -> Criterion:
+async def criterion(call: Call, resource_type: str, query: Query) -> Plan:
     """Return what conditional criteria ask for. Unlike a search they must be understood whole."""
-    services = call.services
     parsed = call.planner.parser.parse(resource_type, query, strict=True)
-    if not parsed.filters:
+    if not (parsed.filters or parsed.reverses or parsed.expressions or parsed.lists):
         raise InvalidRequest("A conditional interaction needs search criteria, such as identifier=system|value.")
-    return await call.planner.plan(parsed, call.tenant, call.records, services.clock.now(), call.base_url)
+    return await call.planner.plan(parsed, replace(call.searching(), eager=True))
 
 
 async def single_match(call: Call, resource_type: str, query: Query) -> str | None:
@@ -42,9 +44,9 @@ async def single_match(call: Call, resource_type: str, query: Query) -> str | No
     return found[0].key if found else None
 
 
-async def matches(records: Reading, where: Criterion) -> Sequence[Stored]:
+async def matches(records: Reading, where: Plan) -> Sequence[Stored]:
     """Return at most two matches: none, one and several are all that conditions tell apart."""
-    return (await records.search(where, Order("key", descending=False), 2)).records
+    return (await walking.page(records, where, Order("key", descending=False), 2, None)).records
 
 
 async def create_unless_matched(

@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fhir_server.api.criteria import And, Criterion, Moment, Range, Term, all_of, any_of
-from fhir_server.api.errors import Conflict, Deleted, Duplicate, InvalidRequest, NotFound
+from fhir_server.api.criteria import And, Criterion, Key, Moment, Nothing, Range, Term, all_of, any_of
+from fhir_server.api.errors import Conflict, Deleted, Duplicate, InvalidRequest, NotFound, TooCostly
 from fhir_server.api.operation import Job, OperationContext, Parameters
 from fhir_server.api.ports import Answer, JobRecord
 from fhir_server.api.records import Draft, Stored
@@ -22,6 +22,7 @@ from fhir_server.interactions.services import Call
 from fhir_server.interactions.sources import Sources
 from fhir_server.interactions.update import MAX_TRIES, put
 from fhir_server.search.indexing import COMPARTMENT
+from fhir_server.search.linking import MOST, all_matching
 from fhir_server.search.terms import SEPARATOR, ordered_time, range_prefix
 
 Json = dict[str, Any]
@@ -141,7 +142,13 @@ class HostedServer:
         """Return the criterion of a search."""
         planner = self.call.planner
         parsed = planner.parser.parse(resource_type, query, strict=True)
-        return await planner.plan(parsed, self.call.tenant, self.call.records, self.now(), self.base_url)
+        plan = await planner.plan(parsed, replace(self.call.searching(), eager=True))
+        if plan.test is None:
+            return plan.where
+        found = await all_matching(self.call.records, plan, MOST)
+        if found is None:
+            raise TooCostly(f"More than {MOST} resources would have to be looked at. Narrow the search.")
+        return Key(tuple(r.key for r in found)) if found else Nothing()
 
     async def search(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Json:
         """Return one page of a search as its Bundle."""

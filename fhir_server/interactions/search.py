@@ -3,71 +3,110 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
-from fhir_server.api.criteria import Criterion, Order, Position, all_of
+from fhir_server.api.criteria import Order, all_of
 from fhir_server.api.ports import Answer
 from fhir_server.api.records import Stored
 from fhir_server.fhir.bundles import bundle, outcome_entry, search_entry
-from fhir_server.fhir.json import encode
+from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import operation_outcome
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
+from fhir_server.search import walking
 from fhir_server.search.compartments import in_compartment
-from fhir_server.search.including import included
+from fhir_server.search.editions import Edition
+from fhir_server.search.including import Including
 from fhir_server.search.paging import CURSOR
+from fhir_server.search.plan import Plan, contained_of, holds
+from fhir_server.search.planning import Search
 from fhir_server.search.query import SearchQuery
 from fhir_server.search.sorting import sorted_page
+from fhir_server.search.walking import Exhausted
 
 ESTIMATE_CAP = 10_000
 
 
 async def search(call: Call, route: Route) -> Answer:
     """Return one page of what matches, with what it includes, and links to itself and the next page."""
-    services = call.services
-    query = call.planner.parser.parse(route.type, call.request.query, strict=call.request.strict)
-    where = await call.planner.plan(query, call.tenant, call.records, services.clock.now(), call.base_url)
+    edition = call.edition
+    query = edition.planner.parser.parse(route.type, call.request.query, strict=call.request.strict)
+    under_way = call.searching()
+    try:
+        return await _searched(call, route, edition, query, under_way)
+    except Exhausted:
+        if not under_way.links.searches:
+            raise
+    # Walking the results and looking at what they link to found too few: fetch what is linked to instead.
+    return await _searched(call, route, edition, query, replace(call.searching(), eager=True))
+
+
+async def _searched(call: Call, route: Route, edition: Edition, query: SearchQuery, under_way: Search) -> Answer:
+    plan = await edition.planner.plan(query, under_way)
     if route.compartment_type:
         member = in_compartment(
-            call.parameters, call.indexer, services.definitions, call.tenant,
+            edition.parameters, edition.indexer, call.services.definitions, call.tenant,
             route.compartment_type, route.id, route.type,
         )  # fmt: skip
-        where = all_of(member, where)
-    size = min(query.count if query.count is not None else services.limits.default_page, services.limits.max_page)
+        plan = Plan(all_of(member, plan.where), plan.test)
+    limits = call.services.limits
+    size = min(query.count if query.count is not None else limits.default_page, limits.max_page)
     if query.summary == "count" or size == 0:
-        total = await call.records.count(where)
-        return _answer(call, route, query, (), total=total)
+        return _answer(call, route, query, (), total=await walking.count(call.records, plan))
     bound = (call.tenant.name, *call.request.path, *(f"{n}={v}" for n, v in query.given if n != "_count"))
-    return await _page(call, route, query, where, size, bound)
+    return await _page(call, route, edition, query, plan, size, bound)
 
 
 async def _page(
-    call: Call, route: Route, query: SearchQuery, where: Criterion, size: int, bound: tuple[str, ...]
+    call: Call, route: Route, edition: Edition, query: SearchQuery, plan: Plan, size: int, bound: tuple[str, ...]
 ) -> Answer:
-    order = _order(call, query)
+    order = _order(edition, query)
     cursors = call.services.cursors
     cursor = ""
     if order is None:
         after = cursors.read(query.cursor, bound) if query.cursor else None
         found: Sequence[Stored]
-        found, more, fields = await sorted_page(call.parameters, call.records, where, query, size, after)
+        found, more, fields = await sorted_page(edition.parameters, call.records, plan, query, size, after)
         cursor = cursors.sign(fields, bound) if more else ""
     else:
         position = cursors.position(query.cursor, bound) if query.cursor else None
-        page = await call.records.search(where, order, size, position)
+        page = await walking.page(call.records, plan, order, size, position)
         found, more = page.records, page.more
         if more:
-            last = found[-1]
-            value = last.moment if order.by == "moment" else last.updated
-            cursor = cursors.sign(Position(value, last.key), bound)
-    total = await _total(call, query, where, None if more or query.cursor else len(found))
+            cursor = cursors.sign(walking.position(found[-1], order), bound)
+    total = await _total(call, query, plan, None if more or query.cursor else len(found))
     extra: Iterable[Stored] = ()
     if query.includes or query.reverse_includes:
-        extra = await included(call.parameters, call.term, call.records, query, found, call.base_url)
+        including = Including(edition.parameters, call.term, call.records, call.base_url)
+        extra = await including.included(query, found)
+    if query.contained != "false" and query.contained_type == "contained":
+        entries = await _contained_entries(call, edition, query, found)
+        return _answer(call, route, query, (), extra, total=None, cursor=cursor, entries=entries)
     return _answer(call, route, query, found, extra, total=total, cursor=cursor)
 
 
-def _order(call: Call, query: SearchQuery) -> Order | None:
+async def _contained_entries(call: Call, edition: Edition, query: SearchQuery, found: Sequence[Stored]) -> list[bytes]:
+    """Return the contained resources that match, by their containers' URLs, and containers that match by themselves.
+
+    https://hl7.org/fhir/R4/search.html#contained
+    """
+    entries = []
+    test = await edition.planner.of_contained(query, call.searching())
+    own = await edition.planner.plan(replace(query, contained="false"), call.searching())
+    for record in found:
+        url = call.full_url(record.key)
+        resource = decode_stored(record.raw)
+        if query.contained == "both" and await holds(own, resource):
+            entries.append(search_entry(url.encode(), record.raw))
+        inside = contained_of(resource, query.types)
+        for one, matches in zip(inside, await test(inside), strict=True):
+            if matches:
+                entries.append(search_entry(f"{url}#{one['id']}".encode(), encode(one)))
+    return entries
+
+
+def _order(edition: Edition, query: SearchQuery) -> Order | None:
     """Return the order an index gives, or None for one that must be made here."""
     if not query.sort:
         return Order("moment", descending=True)
@@ -78,18 +117,18 @@ def _order(call: Call, query: SearchQuery) -> Order | None:
         return Order("updated", descending)
     if code == "_id":
         return Order("key", descending)
-    if len(query.types) == 1 and code == call.indexer.principal_date(query.types[0]):
+    if len(query.types) == 1 and code == edition.indexer.principal_date(query.types[0]):
         return Order("moment", descending)
     return None
 
 
-async def _total(call: Call, query: SearchQuery, where: Criterion, known: int | None) -> int | None:
+async def _total(call: Call, query: SearchQuery, plan: Plan, known: int | None) -> int | None:
     """Return the count where it is asked for, or known anyway. https://hl7.org/fhir/R4/search.html#total"""
     if known is not None or query.total in ("", "none"):
         return known
     if query.total == "accurate":
-        return await call.records.count(where)
-    return await call.records.count(where, cap=ESTIMATE_CAP)
+        return await walking.count(call.records, plan)
+    return await walking.count(call.records, plan, cap=ESTIMATE_CAP)
 
 
 def _answer(
@@ -101,9 +140,10 @@ def _answer(
     *,
     total: int | None = None,
     cursor: str = "",
+    entries: Sequence[bytes] = (),
 ) -> Answer:
     base = call.base_url.encode() + b"/"
-    entries = [search_entry(base + r.key.encode(), r.raw) for r in found]
+    entries = [*entries, *(search_entry(base + r.key.encode(), r.raw) for r in found)]
     entries += [search_entry(base + r.key.encode(), r.raw, b"include") for r in extra]
     if query.issues:
         entries.append(outcome_entry(encode(operation_outcome(query.issues))))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fhir_server.api.ports import Clock, IdSource, Jobs, Store, Writing
 from fhir_server.api.tenant import Scope, Tenant
+from fhir_server.api.terminology import Terminology
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.interactions.gate import Gate
 from fhir_server.interactions.request import Request
@@ -14,7 +15,7 @@ from fhir_server.search.editions import Edition, Editions
 from fhir_server.search.indexing import Indexer
 from fhir_server.search.paging import CursorSigner
 from fhir_server.search.parameters import Parameters
-from fhir_server.search.planning import Planner
+from fhir_server.search.planning import Planner, Search
 from fhir_server.search.terms import TermHash
 from fhir_server.validation import Validator
 
@@ -42,6 +43,7 @@ class Services:
     cursors: CursorSigner
     clock: Clock
     ids: IdSource
+    terminology: Terminology
     limits: Limits = Limits()
     gate: Gate = field(default_factory=Gate)
 
@@ -85,6 +87,11 @@ class Call:
     def term(self) -> TermHash:
         """The tenant's term hash."""
         return self.indexer.hash_of(self.scope.tenant)
+
+    def searching(self) -> Search:
+        """Return a search to be made in this call."""
+        services = self.services
+        return Search(self.tenant, self.records, services.terminology, services.clock.now(), self.base_url)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

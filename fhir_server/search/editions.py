@@ -39,4 +39,6 @@ class Editions:
 
     def _edition(self, parameters: Parameters) -> Edition:
         indexer = Indexer(self._definitions, parameters, self._base_url)
-        return Edition(parameters, indexer, Planner(indexer, QueryParser(parameters, self._definitions.resource_types)))
+        return Edition(
+            parameters, indexer, Planner(indexer, QueryParser(parameters, self._definitions.resource_types), parameters)
+        )

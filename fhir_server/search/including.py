@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from fhir_server.api.criteria import Criterion, Order, Term, all_of
+from fhir_server.api.criteria import Criterion, Nothing, Order, Term
 from fhir_server.api.errors import TooCostly
 from fhir_server.api.ports import Reading
 from fhir_server.api.records import Stored
 from fhir_server.fhir.json import decode_stored
 from fhir_server.fhir.references import local_reference
-from fhir_server.search.parameters import Parameters
+from fhir_server.search.parameters import Parameter, Parameters
 from fhir_server.search.query import Include, SearchQuery
 from fhir_server.search.terms import SEPARATOR, TermHash
 from fhir_server.search.values import reference_key
@@ -18,65 +19,109 @@ from fhir_server.search.values import reference_key
 MAX_INCLUDED = 10_000
 
 
-async def included(
-    parameters: Parameters,
-    term: TermHash,
-    records: Reading,
-    query: SearchQuery,
-    found: Sequence[Stored],
-    base_url: str,
-) -> list[Stored]:
-    """Return what the page's resources refer to and what refers to them, each once, none of the page itself.
+@dataclass(frozen=True, slots=True)
+class Including:
+    """Follows the includes of a query; everything is read with the caller's rights, so none shows what a search would
+    not."""
 
-    Everything is read with the caller's access, so that an include never shows what a search would not.
-    """
-    matches = {r.key for r in found}
-    extra: dict[str, Stored] = {}
-    keys = _targets(parameters, query.includes, found, base_url) - matches
-    if keys:
-        read = await records.read_many(sorted(keys))
-        extra.update({k: r for k, r in read.items() if not r.deleted})
-    if query.reverse_includes and found:
-        where = [_referring(parameters, term, i, found) for i in query.reverse_includes]
-        for one in where:
-            page = await records.search(one, Order("moment", descending=True), MAX_INCLUDED)
+    parameters: Parameters
+    term: TermHash
+    records: Reading
+    base_url: str
+
+    async def included(self, query: SearchQuery, found: Sequence[Stored]) -> list[Stored]:
+        """Return what a page's resources refer to and what refers to them, each once, none of the page itself.
+
+        What is included is followed further by the includes with `:iterate`, until nothing new comes. Raises TooCostly.
+        """
+        shown = {r.key for r in found}
+        extra: dict[str, Stored] = {}
+        forward, backward = query.includes, query.reverse_includes
+        last = list(found)
+        while last and (forward or backward):
+            new = await self._step(forward, backward, last, shown | extra.keys())
+            extra.update((r.key, r) for r in new)
+            if len(extra) > MAX_INCLUDED:
+                raise TooCostly(
+                    f"More than {MAX_INCLUDED} resources would be included. Ask for fewer with _count.",
+                    location="http._include",
+                )
+            last = new
+            forward = tuple(i for i in forward if i.iterate)
+            backward = tuple(i for i in backward if i.iterate)
+        return list(extra.values())
+
+    async def _step(
+        self, forward: Sequence[Include], backward: Sequence[Include], found: Sequence[Stored], shown: set[str]
+    ) -> list[Stored]:
+        new: dict[str, Stored] = {}
+        keys, canonicals = self._targets(forward, found)
+        keys -= shown
+        if keys:
+            read = await self.records.read_many(sorted(keys))
+            new.update({k: r for k, r in read.items() if not r.deleted})
+        for where in (*self._defined(canonicals), *(self._referring(i, found) for i in backward)):
+            if isinstance(where, Nothing):
+                continue
+            page = await self.records.search(where, Order("moment", descending=True), MAX_INCLUDED)
+            new.update({r.key: r for r in page.records if r.key not in shown})
             if page.more:
-                raise TooCostly(f"_revinclude finds more than {MAX_INCLUDED} resources. Ask for fewer with _count.")
-            extra.update({r.key: r for r in page.records if r.key not in matches})
-    return list(extra.values())
+                raise TooCostly(
+                    f"_revinclude finds more than {MAX_INCLUDED} resources. Ask for fewer with _count.",
+                    location="http._revinclude",
+                )
+        return list(new.values())
 
-
-def _targets(parameters: Parameters, includes: Sequence[Include], found: Sequence[Stored], base_url: str) -> set[str]:
-    keys: set[str] = set()
-    for include in includes:
+    def _targets(self, includes: Sequence[Include], found: Sequence[Stored]) -> tuple[set[str], set[tuple[str, str]]]:
+        """Return the keys and the (type, canonical URL) pairs that the includes name."""
+        keys: set[str] = set()
+        canonicals: set[tuple[str, str]] = set()
         for record in found:
-            if record.type == include.source:
-                keys |= _references(parameters, include, record, base_url)
-    return keys
+            asked = [i for i in includes if i.source in ("", record.type)]
+            if not asked:
+                continue
+            resource = decode_stored(record.raw)
+            for include in asked:
+                for parameter in self._asked(include, record.type):
+                    for node in parameter.path.evaluate(resource):
+                        if isinstance(node.value, dict):
+                            keys.update(self._local(parameter, include, node.value.get("reference")))
+                        elif isinstance(node.value, str):
+                            kinds = (include.target,) if include.target else parameter.targets
+                            canonicals.update((kind, node.value) for kind in kinds)
+        return keys, canonicals
 
+    def _asked(self, include: Include, resource_type: str) -> list[Parameter]:
+        of_type = self.parameters.of(resource_type)
+        if include.parameter:
+            return [of_type[include.parameter]]
+        return [p for p in of_type.values() if p.type == "reference" and p.expression]
 
-def _references(parameters: Parameters, include: Include, record: Stored, base_url: str) -> set[str]:
-    of_type = parameters.of(include.source)
-    asked = (
-        [of_type[include.parameter]] if include.parameter else [p for p in of_type.values() if p.type == "reference"]
-    )
-    resource = decode_stored(record.raw)
-    keys = set()
-    for parameter in asked:
-        for node in parameter.path.evaluate(resource) if parameter.expression else ():
-            literal = node.value.get("reference") if isinstance(node.value, dict) else None
-            local = local_reference(reference_key(literal, base_url)) if isinstance(literal, str) else None
-            if local and (not include.target or local[0] == include.target):
-                keys.add(f"{local[0]}/{local[1]}")
-    return keys
+    def _local(self, parameter: Parameter, include: Include, literal: object) -> Iterator[str]:
+        local = local_reference(reference_key(literal, self.base_url)) if isinstance(literal, str) else None
+        if local and include.target in ("", local[0]) and parameter.target_type in ("", local[0]):
+            yield f"{local[0]}/{local[1]}"
 
+    def _defined(self, canonicals: set[tuple[str, str]]) -> list[Criterion]:
+        """Return the criterion of having one of the canonical URLs; of which version is not looked at."""
+        texts = [
+            self.parameters.of(kind)["url"].index_name + SEPARATOR + url.partition("|")[0]
+            for kind, url in sorted(canonicals)
+            if "url" in self.parameters.of(kind)
+        ]
+        return [Term(tuple(map(self.term, texts)))] if texts else []
 
-def _referring(parameters: Parameters, term: TermHash, include: Include, found: Sequence[Stored]) -> Criterion:
-    of_type = parameters.of(include.source)
-    asked = (
-        [of_type[include.parameter]] if include.parameter else [p for p in of_type.values() if p.type == "reference"]
-    )
-    keys = [r.key for r in found if not include.target or r.type == include.target]
-    names = dict.fromkeys(p.index_name for p in asked)
-    terms = tuple(term(name + SEPARATOR + key) for name in names for key in keys)
-    return all_of(Term(terms))
+    def _referring(self, include: Include, found: Sequence[Stored]) -> Criterion:
+        types = (include.source,) if include.source else self.parameters.types
+        names: dict[str, str] = {}
+        for resource_type in types:
+            names.update((p.index_name, p.target_type) for p in self._asked(include, resource_type))
+        keys = [r.key for r in found if include.target in ("", r.type)]
+        texts = (
+            name + SEPARATOR + key
+            for name, target in names.items()
+            for key in keys
+            if target in ("", key.partition("/")[0])
+        )
+        terms = tuple(map(self.term, texts))
+        return Term(terms) if terms else Nothing()

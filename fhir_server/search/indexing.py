@@ -2,16 +2,17 @@
 
 The forms (see terms.py; `P` is `Type.parameter`):
 
-    token       P␟system␟code   P␟any␟code   P␟system␟          equality
+    token       P␟system␟code   P␟any␟code   P␟system␟   P:of-type␟system␟code␟value     equality
     reference   P␟Type/id       P␟http://...  P:identifier as token
-    uri         P␟uri
+    uri         P␟uri           and the range string P + uri
     string      P␟exact␟text    and the range string P + folded text
     date        range strings P␟low + start and P␟high + end
-    number      range string P + ordered number
-    quantity    the same, and P␟system␟code + ordered number
+    number      range string P + ordered number, of both ends of a Range
+    quantity    the same, and P␟unit + ordered number, in base units where the unit is UCUM's
+    near        range string P + ordered latitude
 
 Two parameters that are asked together all the time get terms of their own: the patient with the code, and with the
-category. https://hl7.org/fhir/R4/search.html
+category. What a contained resource is found by has `#` before its name. https://hl7.org/fhir/R4/search.html
 """
 
 from __future__ import annotations
@@ -32,15 +33,26 @@ from fhir_server.search.terms import (
     SEPARATOR,
     TermHash,
     fold,
+    indexed_text,
     ordered_number,
     ordered_time,
     range_prefix,
 )
-from fhir_server.search.values import numbers, quantities, reference_key, texts, times, tokens
+from fhir_server.search.units import unit_name
+from fhir_server.search.values import (
+    identifier_types,
+    numbers,
+    quantities,
+    reference_key,
+    texts,
+    times,
+    tokens,
+)
 
 Json = dict[str, Any]
 
 COMPARTMENT = "~"
+CONTAINED = "#"
 PAIRED = ("code", "category")
 _CANONICAL_VERSION = "|"
 
@@ -48,13 +60,14 @@ _CANONICAL_VERSION = "|"
 class Found:
     """What has been found in one resource so far."""
 
-    __slots__ = ("moment", "ranges", "references", "terms", "tokens")
+    __slots__ = ("moment", "present", "ranges", "references", "terms", "tokens")
 
     def __init__(self) -> None:
         self.terms: set[str] = set()
         self.ranges: set[str] = set()
         self.references: dict[str, list[str]] = {}
         self.tokens: dict[str, list[tuple[str, str]]] = {}
+        self.present: list[str] = []
         self.moment = 0
 
 
@@ -79,14 +92,13 @@ class Indexer:
         return known
 
     def index(self, tenant: Tenant, resource: Json) -> Index:
-        """Return the terms, range strings and principal date of a valid resource."""
-        resource_type = resource["resourceType"]
-        plan = self._plans.get(resource_type)
-        if plan is None:
-            plan = self._plans[resource_type] = self._plan(resource_type)
-        found = plan.collect(resource)
+        """Return the terms, range strings, present parameters and principal date of a valid resource."""
+        found = Found()
+        self._plan_of(resource["resourceType"], "").collect(resource, found)
+        for contained in resource.get("contained", ()):
+            self._plan_of(contained["resourceType"], CONTAINED).collect(contained, found)
         term = self.hash_of(tenant)
-        return Index(tuple(map(term, found.terms)), tuple(found.ranges), found.moment)
+        return Index(tuple(map(term, found.terms)), tuple(found.ranges), found.moment, tuple(found.present))
 
     def principal_date(self, resource_type: str) -> str:
         """Return the code of the type's principal date parameter, or ''."""
@@ -96,17 +108,28 @@ class Indexer:
         """Return the type's patient parameter and the parameters that are indexed together with it."""
         return _pair(resource_type, self._parameters.of(resource_type))
 
-    def _plan(self, resource_type: str) -> TypePlan:
+    def _plan_of(self, resource_type: str, mark: str) -> TypePlan:
+        plan = self._plans.get(mark + resource_type)
+        if plan is None:
+            plan = self._plans[mark + resource_type] = self._plan(resource_type, mark)
+        return plan
+
+    def _plan(self, resource_type: str, mark: str) -> TypePlan:
         parameters = self._parameters.of(resource_type)
         moment = self.principal_date(resource_type)
         steps: list[tuple[Parameter, Collect]] = []
         for parameter in self._parameters.indexed(resource_type):
-            collect = partial(_COLLECTORS[parameter.type], parameter.index_name)
+            name = mark + parameter.index_name
+            collect = partial(_COLLECTORS[parameter.type], name)
             if parameter.type == "reference":
-                collect = partial(_references, parameter.index_name, self._base_url)
-            elif parameter.code == moment:
-                collect = partial(_principal_times, parameter.index_name)
+                collect = partial(_references, name, self._base_url)
+            elif parameter.type == "uri" and parameter.code.startswith("_"):
+                collect = partial(_plain_uris, name)
+            elif parameter.code == moment and not mark:
+                collect = partial(_principal_times, name)
             steps.append((parameter, collect))
+        if mark:
+            return TypePlan(mark + resource_type, tuple(steps))
         members = self._definitions.compartments["Patient"].get(resource_type, ())
         compartment = tuple(
             {parameters[c].index_name for c in members if c in parameters and parameters[c].type == "reference"}
@@ -115,34 +138,38 @@ class Indexer:
 
 
 class TypePlan:
-    """The steps that index one resource type."""
+    """The steps that index one resource type; a name with the mark of contained resources is one of these."""
 
     def __init__(
         self,
-        resource_type: str,
+        name: str,
         steps: tuple[tuple[Parameter, Collect], ...],
-        compartment: tuple[str, ...],
-        pair: tuple[str, tuple[str, ...]],
+        compartment: tuple[str, ...] = (),
+        pair: tuple[str, tuple[str, ...]] = ("", ()),
     ) -> None:
-        self._type = resource_type
-        self._steps = tuple((p.path.evaluate, collect) for p, collect in steps)
+        self._name = name
+        self._is_contained = name.startswith(CONTAINED)
+        self._steps = tuple((p.code, p.path.evaluate, collect) for p, collect in steps)
         self._compartment = compartment
         self._pair = pair
 
-    def collect(self, resource: Json) -> Found:
-        """Return what the resource is found by."""
-        found = Found()
-        found.terms.add(self._type)
-        for evaluate, collect in self._steps:
+    def collect(self, resource: Json, found: Found) -> None:
+        """Add what the resource is found by."""
+        found.terms.add(self._name)
+        present: list[str] = []
+        for code, evaluate, collect in self._steps:
             nodes = evaluate(resource)
             if nodes:
+                present.append(code)
                 collect(nodes, found)
+        if self._is_contained:
+            return
+        found.present = present
         self._add_compartments(resource, found)
         self._add_pairs(found)
-        return found
 
     def _add_compartments(self, resource: Json, found: Found) -> None:
-        if self._type == "Patient" and "id" in resource:
+        if self._name == "Patient" and "id" in resource:
             found.terms.add(f"{COMPARTMENT}Patient/{resource['id']}")
         for name in self._compartment:
             for key in found.references.get(name, ()):
@@ -178,6 +205,14 @@ def _tokens(name: str, nodes: Iterable[Node], found: Found) -> None:
             found.terms.add(f"{name}{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
             if system:
                 found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
+        if node.type == "Identifier":
+            for system, kind, text in identifier_types(node.value):
+                found.terms.add(of_type_text(name, system, kind, text))
+
+
+def of_type_text(name: str, system: str, code: str, value: str) -> str:
+    """Return the text of the term of an identifier by its type. https://hl7.org/fhir/R4/search.html#modifiers"""
+    return f"{name}:of-type{SEPARATOR}{system}{SEPARATOR}{code.casefold()}{SEPARATOR}{value.casefold()}"
 
 
 def _references(name: str, base_url: str, nodes: Iterable[Node], found: Found) -> None:
@@ -204,17 +239,27 @@ def _uri(name: str, value: str, found: Found) -> None:
     found.terms.add(name + SEPARATOR + value)
 
 
-def _uris(name: str, nodes: Iterable[Node], found: Found) -> None:
+def _plain_uris(name: str, nodes: Iterable[Node], found: Found) -> None:
+    """Index what is asked for as it is, with or without a version: `_profile` is on every resource."""
     for node in nodes:
         if type(node.value) is str:
             _uri(name, node.value, found)
+            head, version, _ = node.value.partition(_CANONICAL_VERSION)
+            if version:
+                _uri(name, head, found)
+
+
+def _uris(name: str, nodes: Iterable[Node], found: Found) -> None:
+    nodes = list(nodes)
+    _plain_uris(name, nodes, found)
+    found.ranges.update(range_prefix(name) + indexed_text(n.value) for n in nodes if type(n.value) is str)
 
 
 def _strings(name: str, nodes: Iterable[Node], found: Found) -> None:
     prefix = range_prefix(name)
     for node in nodes:
         for text in texts(node.value, node.type):
-            found.ranges.add(prefix + fold(text))
+            found.ranges.add(prefix + indexed_text(fold(text)))
             found.terms.add(f"{name}{SEPARATOR}{EXACT}{text}")
 
 
@@ -243,10 +288,17 @@ def _numbers(name: str, nodes: Iterable[Node], found: Found) -> None:
 def _quantities(name: str, nodes: Iterable[Node], found: Found) -> None:
     for node in nodes:
         for number, system, code in quantities(node.value, node.type):
-            text = ordered_number(number)
-            found.ranges.add(range_prefix(name) + text)
+            found.ranges.add(range_prefix(name) + ordered_number(number))
             if code:
-                found.ranges.add(range_prefix(f"{name}{SEPARATOR}{system}{SEPARATOR}{code}") + text)
+                unit, inside = unit_name(number, system, code)
+                found.ranges.add(range_prefix(name + SEPARATOR + unit) + ordered_number(inside))
+
+
+def _positions(name: str, nodes: Iterable[Node], found: Found) -> None:
+    for node in nodes:
+        if type(node.value) is dict:
+            for latitude in numbers(node.value.get("latitude")):
+                found.ranges.add(range_prefix(name) + ordered_number(latitude))
 
 
 _COLLECTORS: dict[str, Callable[[str, Iterable[Node], Found], None]] = {
@@ -257,4 +309,5 @@ _COLLECTORS: dict[str, Callable[[str, Iterable[Node], Found], None]] = {
     "number": _numbers,
     "quantity": _quantities,
     "reference": _uris,
+    "special": _positions,
 }

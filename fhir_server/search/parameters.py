@@ -18,7 +18,7 @@ from fhir_server.search.custom import Bounded, Custom, Selector
 # Answered by the store's own fields or by the result's shape, so never by an index of their own.
 BUILT_IN = frozenset({"_id", "_lastUpdated"})
 NOT_INDEXED = frozenset({"_text", "_content", "_query", "_filter", "_list", "_has"})
-INDEXED_TYPES = frozenset({"token", "reference", "string", "date", "uri", "number", "quantity"})
+INDEXED_TYPES = frozenset({"token", "reference", "string", "date", "uri", "number", "quantity", "special"})
 _ONLY_TYPE = re.compile(r"\.where\(resolve\(\) is (\w+)\)$")
 
 
@@ -91,6 +91,11 @@ class Parameters:
             for base in row.bases:
                 self._by_base.setdefault(base, []).append(row)
         self._by_type: dict[str, Mapping[str, Parameter]] = {}
+
+    @property
+    def types(self) -> list[str]:
+        """The concrete resource types."""
+        return sorted(self._definitions.resource_types)
 
     def of(self, resource_type: str) -> Mapping[str, Parameter]:
         """Return the type's parameters by code, inherited ones included."""

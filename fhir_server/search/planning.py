@@ -1,4 +1,4 @@
-"""A search query as one criterion: its filters ANDed, chains resolved, common pairs joined into one term.
+"""A search query as a plan: its filters ANDed, links followed, common pairs joined into one term.
 
 https://hl7.org/fhir/R4/search.html
 """
@@ -6,185 +6,398 @@ https://hl7.org/fhir/R4/search.html
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from fhir_server.api.criteria import (
     And,
-    Checked,
     Criterion,
     Everything,
     Key,
     Moment,
     Not,
     Nothing,
-    Order,
-    Position,
+    OfType,
+    Or,
     Range,
     Term,
     Updated,
     all_of,
     any_of,
 )
-from fhir_server.api.errors import InvalidRequest, TooCostly
+from fhir_server.api.errors import InvalidRequest
 from fhir_server.api.ports import Reading
 from fhir_server.api.tenant import Tenant
-from fhir_server.fhir.dates import parse_search_date
+from fhir_server.api.terminology import Terminology
+from fhir_server.fhir.definitions import r4
+from fhir_server.fhir.json import decode_stored
+from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id
-from fhir_server.search.conditions import condition, date_value, reference_keys, token_forms, unsupported
-from fhir_server.search.indexing import Indexer
-from fhir_server.search.query import Filter, QueryParser, SearchQuery, unescape
-from fhir_server.search.terms import LAST, SEPARATOR, TermHash, ordered_time, range_prefix
+from fhir_server.search import filtering
+from fhir_server.search.conditions import Condition, Index, condition, forms, on_moment, reference_keys
+from fhir_server.search.indexing import CONTAINED, Indexer
+from fhir_server.search.library import TenantLibrary
+from fhir_server.search.linking import Following, Links, from_matching, to_matching
+from fhir_server.search.matching import Codes, Setting, matcher
+from fhir_server.search.matching.asking import asked, unsupported
+from fhir_server.search.matching.comparing import matcher_of
+from fhir_server.search.matching.date import asked_date
+from fhir_server.search.matching.reference import check_target
+from fhir_server.search.matching.token import asked_token
+from fhir_server.search.parameters import Parameter, Parameters
+from fhir_server.search.plan import Json, Part, Plan, Test, all_tests, contained, every, none, on_each, some
+from fhir_server.search.query import Filter, QueryParser, Reverse, SearchQuery, split, unescape
+from fhir_server.search.terms import SEPARATOR
 
-MAX_CHAINED = 10_000
 MAX_PAIRS = 100
-_CHAIN_PAGE = 1000
+_SETS = frozenset({"in", "not-in", "above", "below"})
+_BY_STORE = frozenset({"_id", "_lastUpdated"})
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """One search under way: whose records it reads, when, and how many links it may still follow.
+
+    `eager` makes links be followed to all that they match, where it is not enough to look from the other side.
+    """
+
+    tenant: Tenant
+    records: Reading
+    terminology: Terminology
+    now: int
+    base_url: str
+    eager: bool = False
+    links: Links = field(default_factory=Links)
+
+    @property
+    def following(self) -> Following:
+        """What links need of this search."""
+        return Following(self.records, self.links, self.base_url, self.eager)
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Compiles queries; one for the server."""
+    """Compiles queries; one for each edition of the search parameters."""
 
     indexer: Indexer
     parser: QueryParser
+    parameters: Parameters
 
-    async def plan(self, query: SearchQuery, tenant: Tenant, records: Reading, now: int, base_url: str) -> Criterion:
-        """Return the criterion of a query. Chains are searched for through `records`, so with the caller's access.
+    async def plan(self, query: SearchQuery, search: Search) -> Plan:
+        """Return the plan of a query. What it links to is read with the rights of the caller.
 
-        `now` is in milliseconds. Raises InvalidRequest, and TooCostly for a chain that matches too much.
+        Raises InvalidRequest for what cannot be asked, and TooCostly for links that match too much.
         """
-        term = self.indexer.hash_of(tenant)
-        kinds = self._of_types(query, term)
-        filters = [await self._unchained(f, tenant, records, now, base_url) if f.chain else f for f in query.filters]
-        if any(not f.values for f in filters):
-            return Nothing()
-        joined, filters = self._pairs(query, filters, term, base_url)
-        conditions = [kinds, *joined]
-        for one in filters:
-            if one.parameter.code == "_id":
-                conditions.append(_ids(query, one))
-            elif one.parameter.code == "_lastUpdated":
-                conditions.append(any_of(*(_updated(one, v) for v in one.values)))
-            else:
-                conditions.append(self._on_moment(query, one) or _condition(one, term, now, base_url))
-        return all_of(*_without_needless_type(conditions))
+        if query.contained == "false":
+            return await self._plan(query, search)
+        within = await self._contained(query, search)
+        if query.contained == "true":
+            return Plan(within.condition.where, within.test)
+        outer = await self._plan(query, search)
+        joined = some([Part(Condition(outer.where, outer.test is None), outer.test or _anything), within])
+        return Plan(joined.condition.where, joined.residual)
 
-    def _of_types(self, query: SearchQuery, term: TermHash) -> Criterion:
-        return Term(tuple(map(term, query.types))) if query.types else Everything()
+    async def _plan(self, query: SearchQuery, search: Search) -> Plan:
+        index = self._index(search, await self._codes(query.filters, search))
+        kinds: Criterion = Everything()
+        if query.types:
+            kinds = Term(tuple(map(index.term, query.types)), broad=True)
+        joined, filters = self._pairs(query, list(query.filters), index)
+        parts = [await self._part(query, one, search, index) for one in filters]
+        parts += await self._others(query, search)
+        wheres = sorted((*joined, *(p.condition.where for p in parts)), key=_rank)
+        tests = [p.residual for p in parts if p.residual is not None]
+        return Plan(all_of(*_with_type(kinds, query, wheres)), all_tests(tests) if tests else None)
 
-    def _on_moment(self, query: SearchQuery, one: Filter) -> Criterion | None:
-        """Return `gt` and `ge` on the principal date as a bound on the order the index is walked in.
+    def _index(self, search: Search, codes: dict[str, Codes], *, within: bool = False) -> Index:
+        setting = Setting(search.now, search.base_url, codes)
+        return Index(self.indexer.hash_of(search.tenant), self.parameters, setting, within)
 
-        The principal date is the latest end among the values. An end after the asked interval settles both; one inside
-        it settles `ge` only if a value begins inside too, which hardly any does not.
-        """
-        if len(query.types) != 1 or len(one.values) != 1 or one.modifier or one.parameter.type != "date":
+    async def _part(self, query: SearchQuery, one: Filter, search: Search, index: Index) -> Part:
+        if one.chain:
+            return await self._chained(one, search, index)
+        if one.parameter.code == "_id" and one.modifier != "missing":
+            ids = _ids(one)
+            return Part(Condition(_keys(query, ids)), on_each(lambda resource: resource.get("id") in ids))
+        if one.parameter.code == "_lastUpdated" and one.modifier != "missing":
+            return self._updated(one, index)
+        made = self._on_moment(query, one, index) or condition(one, index)
+        return Part(made, on_each(matcher(one, self.parameters, index.setting)))
+
+    async def _chained(self, one: Filter, search: Search, index: Index) -> Part:
+        """Return the part of a chain: `subject:Patient.name=x`. https://hl7.org/fhir/R4/search.html#chaining"""
+        understood = []
+
+        async def inner(target: str) -> Plan | None:
+            query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
+            if query.issues:
+                return None
+            understood.append(target)
+            return await self.plan(query, search)
+
+        part = await to_matching(one, _targets(one), inner, index, search.following)
+        if not understood:
+            raise InvalidRequest(
+                f"{one.parameter.code}.{one.chain[:64]}: no type it refers to has that parameter.",
+                location=one.location,
+            )
+        return part
+
+    async def _referred(self, query: SearchQuery, one: Reverse, search: Search) -> Part:
+        """Return the part of a `_has`. https://hl7.org/fhir/R4/search.html#has"""
+        inner = self.parser.parse(one.source, [(one.rest, one.value)], strict=True)
+
+        async def narrowed(keys: Sequence[str]) -> Plan:
+            linked = (Filter(one.reference, "", tuple(keys)),) if keys else ()
+            return await self.plan(replace(inner, filters=(*linked, *inner.filters)), search)
+
+        term = self.indexer.hash_of(search.tenant)
+        return await from_matching(
+            one.source, one.reference, query.types, narrowed, term, search.following, one.location
+        )
+
+    async def _others(self, query: SearchQuery, search: Search) -> list[Part]:
+        """Return the parts of a query that are no filters by one parameter."""
+        parts = [await self._referred(query, one, search) for one in query.reverses]
+        for ids in query.lists:
+            parts.append(await _in_lists(ids, search))
+        for text in query.expressions:
+            parts.append(await self._expression(query, filtering.parse_filter(text), search))
+        return parts
+
+    def _updated(self, one: Filter, index: Index) -> Part:
+        if one.modifier:
+            raise unsupported(one)
+        where = any_of(*(_updated(one, value, index.setting.now) for value in one.values))
+        return Part(Condition(where), on_each(matcher(replace(one, per_type=()), self.parameters, index.setting)))
+
+    def _on_moment(self, query: SearchQuery, one: Filter, index: Index) -> Condition | None:
+        if index.contained or len(query.types) != 1 or one.parameter.type != "date":
             return None
         if one.parameter.code != self.indexer.principal_date(query.types[0]):
             return None
-        prefix, low, high = date_value(one, one.values[0])
-        if prefix == "gt":
-            return Moment(high + 1, None)
-        if prefix == "ge":
-            begins = range_prefix(one.parameter.index_name + SEPARATOR + "low")
-            begins_inside = Range(begins + ordered_time(low), begins + LAST)
-            straddling = And((Moment(None, high + 1), Not(begins_inside)))
-            return And((Moment(low + 1, None), Checked(Not(straddling))))
-        return None
+        return on_moment(one, index)
 
-    def _pairs(
-        self, query: SearchQuery, filters: list[Filter], term: TermHash, base_url: str
-    ) -> tuple[list[Criterion], list[Filter]]:
+    def _pairs(self, query: SearchQuery, filters: list[Filter], index: Index) -> tuple[list[Criterion], list[Filter]]:
         """Replace a patient filter and a code filter by the terms that stand for both."""
         if len(query.types) != 1:
             return [], filters
         subject, others = self.indexer.pair(query.types[0])
         patients = [f for f in filters if f.parameter.index_name == subject and f.modifier in ("", "Patient")]
         codes = [f for f in filters if f.parameter.index_name in others and not f.modifier]
-        if not codes or len(patients) != 1:
+        if not codes or len(patients) != 1 or patients[0].chain:
             return [], filters
-        keys = [k for v in patients[0].values for k in reference_keys(patients[0], v, base_url)]
+        keys = [k for v in patients[0].values for k in reference_keys(patients[0], v, index.setting.base_url)]
+        keys = [k for k in keys if not is_id(k)]
         if not keys or not all(k.startswith("Patient/") for k in keys):
             return [], filters
-        forms = [token_forms(v) for v in codes[0].values]
-        if len(keys) * len(forms) > MAX_PAIRS or not all(code for _, code in forms):
+        one = codes[0]
+        asks = [asked(one, asked_token, value) for value in one.values]
+        texts = [form for ask in asks for form in forms(one.parameter, ask)]
+        if len(keys) * len(texts) > MAX_PAIRS or not all(code for _, code in asks):
             return [], filters
-        head = f"{subject}+{codes[0].parameter.index_name}{SEPARATOR}"
-        terms = tuple(term(f"{head}{k}{SEPARATOR}{system}{SEPARATOR}{code}") for k in keys for system, code in forms)
-        rest = [f for f in filters if f is not patients[0] and f is not codes[0]]
-        return [Term(terms)], rest
+        head = f"{subject}+{one.parameter.index_name}{SEPARATOR}"
+        terms = tuple(index.term(f"{head}{k}{SEPARATOR}{text}") for k in keys for text in texts)
+        return [Term(terms)], [f for f in filters if f is not patients[0] and f is not one]
 
-    async def _unchained(self, one: Filter, tenant: Tenant, records: Reading, now: int, base_url: str) -> Filter:
-        """Return the filter for references to what matches the rest of the chain; without values where nothing does."""
-        if one.parameter.type != "reference":
-            raise InvalidRequest(f"{one.parameter.code} is no reference and cannot be chained.", location=one.location)
-        narrowed = one.modifier or one.parameter.target_type
-        targets = [narrowed] if narrowed else _targets(one)
-        keys: list[str] = []
-        understood = False
-        for target in targets:
-            inner = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
-            if not inner.filters:
-                continue
-            understood = True
-            where = await self.plan(inner, tenant, records, now, base_url)
-            keys += await _all_keys(records, where, MAX_CHAINED - len(keys), one)
-        if not understood:
-            raise InvalidRequest(
-                f"{one.parameter.code}.{one.chain[:64]}: no type it refers to has that parameter.",
-                location=one.location,
-            )
-        return replace(one, modifier="", values=tuple(keys), chain="")
+    async def _codes(self, filters: Sequence[Filter], search: Search) -> dict[str, Codes]:
+        """Return the codes of the value sets and concepts that the filters name, by the filters' values."""
+        found: dict[str, Codes] = {}
+        for one in filters:
+            if one.modifier in _SETS and one.parameter.type == "token" and not one.chain:
+                library = TenantLibrary(search.records, self.indexer.hash_of(search.tenant))
+                for value in one.values:
+                    found[value] = await _expanded(one, value, search, library)
+        return found
+
+    async def of_contained(self, query: SearchQuery, search: Search) -> Test:
+        """Return the test of a contained resource by itself."""
+        index = self._index(search, await self._codes(query.filters, search), within=True)
+        return all_tests([(await self._part(query, one, search, index)).test for one in query.filters])
+
+    async def _contained(self, query: SearchQuery, search: Search) -> Part:
+        """Return the part that a contained resource meets the query. https://hl7.org/fhir/R4/search.html#contained"""
+        if query.reverses or query.lists or query.expressions:
+            text = "_contained goes with parameters of the contained resource, not with _has, _list and _filter."
+            raise InvalidRequest(issues=[Issue("not-supported", text, location="http._contained")])
+        index = self._index(search, await self._codes(query.filters, search), within=True)
+        parts = []
+        for one in query.filters:
+            part = await self._part(query, one, search, index)
+            # What is said of the container, or denied, says nothing of what it contains.
+            if one.parameter.code in _BY_STORE or isinstance(part.condition.where, Not):
+                part = Part(Condition(Everything(), exact=False), part.test)
+            parts.append(part)
+        whole = every(parts)
+        kinds = index.texts((CONTAINED + t for t in query.types or sorted(self.parser.resource_types)), broad=True)
+        where = all_of(*sorted((*_flat(whole.condition.where), kinds), key=_rank))
+        return contained(Part(Condition(where, exact=False), whole.test), query.types)
+
+    async def _expression(self, query: SearchQuery, node: filtering.Expression, search: Search) -> Part:
+        """Return the part of a `_filter`."""
+        match node:
+            case filtering.And(parts):
+                return every([await self._expression(query, p, search) for p in parts])
+            case filtering.Or(parts):
+                return some([await self._expression(query, p, search) for p in parts])
+            case filtering.Not(part):
+                return none(await self._expression(query, part, search))
+            case filtering.Test():
+                return await self._test(query, node, search)
+
+    async def _test(self, query: SearchQuery, test: filtering.Test, search: Search) -> Part:
+        if len(test.path) > 1 or test.path[0].qualifier or test.path[0].where is not None:
+            return await self._path(query, test, search)
+        code = test.path[0].code
+        types = query.types or tuple(sorted(self.parser.resource_types))
+        parameters = [p for p in (self.parameters.of(t).get(code) for t in types) if p is not None]
+        if len(parameters) < len(types):
+            raise _at(test, f"{code} is not a search parameter here")
+        rows = [await self._compared(query, test, p, search) for p in parameters]
+        return rows[0] if len(rows) == 1 else some(rows)
+
+    async def _compared(self, query: SearchQuery, test: filtering.Test, parameter: Parameter, search: Search) -> Part:
+        try:
+            same = filtering.as_filter(test, parameter)
+            one = same or filtering.wider_filter(test, parameter)
+            index = self._index(search, await self._codes([one], search))
+            part = await self._part(replace(query, types=(parameter.resource_type,)), one, search, index)
+            holds = matcher_of(test, parameter, self.parameters, index.setting)
+        except InvalidRequest as refusal:
+            raise filtering.located(refusal, test) from None
+        kind = parameter.resource_type
+        exact = part.condition.exact and same is not None
+        truth = on_each(lambda resource: resource["resourceType"] == kind and holds(resource))
+        return Part(Condition(part.condition.where, exact), truth)
+
+    async def _path(self, query: SearchQuery, test: filtering.Test, search: Search) -> Part:
+        """Return the part of a path of several names: a chain or `_has`, with what brackets ask of what is linked."""
+        step, rest = test.path[0], test.path[1:]
+        if step.code == "_has":
+            return await self._path_back(query, test, search)
+        parameter = self.parameters.of(query.types[0]).get(step.code) if len(query.types) == 1 else None
+        if parameter is None or parameter.type != "reference" or not parameter.ready:
+            raise _at(test, f"{step.code} is no reference of what is searched for")
+        if not rest:
+            raise _at(test, f"{step.code} needs the name of what is compared after it")
+
+        async def inner(target: str) -> Plan | None:
+            if rest[0].code != "_has" and rest[0].code not in self.parameters.of(target):
+                return None
+            asked_of: list[filtering.Expression] = [replace(test, path=rest)]
+            return await self._linked(target, asked_of + ([step.where] if step.where is not None else []), search)
+
+        one = Filter(parameter, step.qualifier, ("_",), ".".join(s.code for s in rest))
+        index = self._index(search, {})
+        return await to_matching(one, _targets(one), inner, index, search.following)
+
+    async def _path_back(self, query: SearchQuery, test: filtering.Test, search: Search) -> Part:
+        step, rest = test.path[0], test.path[1:]
+        source, _, names = step.qualifier.partition(":")
+        code, _, last = names.partition(":")
+        reference = self.parameters.of(source).get(code) if source in self.parser.resource_types else None
+        if reference is None or reference.type != "reference" or not last:
+            raise _at(test, "_has is written _has:Observation:patient:code")
+        inner = replace(test, path=(filtering.Step(*_named(last), step.where), *rest))
+
+        async def narrowed(keys: Sequence[str]) -> Plan:
+            linked = (Filter(reference, "", tuple(keys)),) if keys else ()
+            return await self._linked(source, [inner], search, linked)
+
+        term = self.indexer.hash_of(search.tenant)
+        return await from_matching(source, reference, query.types, narrowed, term, search.following, filtering.LOCATION)
+
+    async def _linked(
+        self, resource_type: str, nodes: Sequence[filtering.Expression], search: Search, filters: Sequence[Filter] = ()
+    ) -> Plan:
+        """Return the plan of what is linked: filters and expressions, all of them."""
+        query = SearchQuery((resource_type,), filters=tuple(filters))
+        plan = await self.plan(query, search)
+        parts = [await self._expression(query, node, search) for node in nodes]
+        wheres = sorted((*_flat(plan.where), *(p.condition.where for p in parts)), key=_rank)
+        tests = [t for t in (plan.test, *(p.residual for p in parts)) if t is not None]
+        return Plan(all_of(*wheres), all_tests(tests) if tests else None)
+
+
+def _named(text: str) -> tuple[str, str]:
+    code, _, qualifier = text.partition(":")
+    return code, qualifier
 
 
 def _targets(one: Filter) -> list[str]:
-    return list(dict.fromkeys(target for p in one.per_type or (one.parameter,) for target in p.targets))
-
-
-def _condition(one: Filter, term: TermHash, now: int, base_url: str) -> Criterion:
-    """Return the criterion of a filter on one type, on several or on all: any of the types' own may hold."""
-    if not one.per_type:
-        return condition(one, term, now, base_url)
-    each = [condition(replace(one, parameter=p), term, now, base_url) for p in one.per_type]
-    each = [c.condition if isinstance(c, Not) else c for c in each]  # none of them, not: one of them not
-    terms = tuple(t for c in each if isinstance(c, Term) for t in c.any_of)
-    made = any_of(*([Term(terms)] if terms else []), *(c for c in each if not isinstance(c, Term)))
-    return Not(made) if one.modifier == "not" else made
-
-
-async def _all_keys(records: Reading, where: Criterion, room: int, one: Filter) -> list[str]:
-    keys: list[str] = []
-    after: Position | None = None
-    while True:
-        page = await records.search(where, Order("key", descending=False), _CHAIN_PAGE, after)
-        keys += [r.key for r in page.records]
-        if len(keys) > room:
-            raise TooCostly(
-                f"{one.parameter.code}.{one.chain[:64]} matches more than {MAX_CHAINED} resources. Narrow the chain.",
-                location=one.location,
-            )
-        if not page.more or not page.records:
-            return keys
-        after = Position(0, keys[-1])
-
-
-def _ids(query: SearchQuery, one: Filter) -> Criterion:
+    narrowed = one.modifier or one.parameter.target_type
+    if one.parameter.type != "reference":
+        raise InvalidRequest(f"{one.parameter.code} is no reference and cannot be chained.", location=one.location)
     if one.modifier:
-        raise unsupported(one, f"_id:{one.modifier[:32]} is not a modifier of _id.")
-    if not query.types:
-        raise InvalidRequest("_id needs a type to search: GET [base]/Patient?_id=1.", location="http._id")
-    ids = [v for v in one.values if is_id(v)]
-    return Key(tuple(f"{t}/{i}" for t in query.types for i in ids)) if ids else Nothing()
+        if one.modifier not in r4().resource_types:
+            raise unsupported(one)
+        check_target(one)
+    found = [narrowed] if narrowed else [t for p in one.per_type or (one.parameter,) for t in p.targets]
+    return list(dict.fromkeys(found))
 
 
-def _updated(one: Filter, value: str) -> Criterion:
-    try:
-        prefix, low, high = parse_search_date(unescape(value))
-    except ValueError:
-        raise InvalidRequest(
-            "_lastUpdated must be a date such as 2026-11 or ge2026-11-23T09:00:00Z.", location="http._lastUpdated"
-        ) from None
+def _flat(where: Criterion) -> tuple[Criterion, ...]:
+    return where.conditions if isinstance(where, And) else (where,)
+
+
+def _at(test: filtering.Test, text: str) -> InvalidRequest:
+    return InvalidRequest(f"_filter, at character {test.position + 1}: {text}.", location=filtering.LOCATION)
+
+
+async def _anything(resources: Sequence[Json]) -> list[bool]:
+    return [True] * len(resources)
+
+
+async def _expanded(one: Filter, value: str, search: Search, library: TenantLibrary) -> Codes:
+    if one.modifier in ("in", "not-in"):
+        expansion = await search.terminology.expand(library, unescape(value))
+        return frozenset((c.system, c.code) for c in expansion.concepts) | {(s, "") for s in expansion.systems}
+    parts = [unescape(part) for part in split(value, "|")]
+    if len(parts) != 2 or not all(parts):
+        raise InvalidRequest(f"{one.parameter.code}:{one.modifier} must be system|code.", location=one.location)
+    related = search.terminology.below if one.modifier == "below" else search.terminology.above
+    return frozenset((parts[0], code) for code in await related(library, parts[0], parts[1]))
+
+
+async def _in_lists(ids: Sequence[str], search: Search) -> Part:
+    """Return the part of being an item of one of these Lists. https://hl7.org/fhir/R4/search.html#list"""
+    for one in ids:
+        if one.startswith("$"):
+            text = f"_list: the functional list {one[:64]} is not supported; ask for a List by its id."
+            raise InvalidRequest(issues=[Issue("not-supported", text, location="http._list")])
+        if not is_id(one):
+            raise InvalidRequest("_list must be the id of a List.", location="http._list")
+    found = await search.records.read_many([f"List/{one}" for one in ids])
+    lists = [decode_stored(r.raw) for r in found.values() if not r.deleted]
+    literals = (
+        entry.get("item", {}).get("reference", "")
+        for one in lists
+        for entry in one.get("entry", ())
+        if not entry.get("deleted")
+    )
+    keys = frozenset(literal.removeprefix(search.base_url + "/").partition("/_history/")[0] for literal in literals)
+
+    def holds(resource: Json) -> bool:
+        return f"{resource['resourceType']}/{resource.get('id')}" in keys
+
+    return Part(Condition(Key(tuple(sorted(keys))) if keys else Nothing()), on_each(holds))
+
+
+def _ids(one: Filter) -> frozenset[str]:
     if one.modifier:
-        raise unsupported(one, f"_lastUpdated:{one.modifier[:32]} is not supported.")
+        raise unsupported(one)
+    return frozenset(map(unescape, one.values))
+
+
+def _keys(query: SearchQuery, ids: frozenset[str]) -> Criterion:
+    types = query.types or tuple(sorted(r4().resource_types))
+    keys = tuple(f"{t}/{i}" for t in types for i in sorted(ids) if is_id(i))
+    return Key(keys) if keys else Nothing()
+
+
+def _updated(one: Filter, value: str, now: int) -> Criterion:
+    """Return the criterion of a time of the last change, which is a point."""
+    ask = asked(one, asked_date, value)
+    low, high = ask.near(now) if ask.prefix == "ap" else (ask.low, ask.high)
     bounds: dict[str, Criterion] = {
         "eq": Updated(low, high),
         "ap": Updated(low, high),
@@ -196,15 +409,39 @@ def _updated(one: Filter, value: str) -> Criterion:
         "eb": Updated(None, low),
         "le": Updated(None, high),
     }
-    return bounds[prefix]
+    return bounds[ask.prefix]
 
 
-def _without_needless_type(conditions: Sequence[Criterion]) -> Sequence[Criterion]:
-    """Leave the type's own term out where another condition implies it: terms, ranges and keys name the type."""
+def _rank(where: Criterion) -> int:
+    """Return a number that is the smaller the fewer resources a condition is expected to hold for."""
+    match where:
+        case Nothing() | Key():
+            return 0
+        case Term(_, broad):
+            return 6 if broad else 1
+        case Range():
+            return 3
+        case And(conditions):
+            return min(map(_rank, conditions))
+        case Updated() | Moment():
+            return 5
+        case Or(conditions):
+            return max(7, *map(_rank, conditions))
+    return 8
+
+
+def _with_type(kinds: Criterion, query: SearchQuery, conditions: Sequence[Criterion]) -> Sequence[Criterion]:
+    """Add the type where no other condition implies it: terms, ranges and keys name the type."""
 
     def implies(one: Criterion) -> bool:
         if isinstance(one, And):
-            return any(implies(c) for c in one.conditions)
+            return any(map(implies, one.conditions))
+        if isinstance(one, Or):
+            return all(map(implies, one.conditions))
         return isinstance(one, Key | Range | Nothing) or (isinstance(one, Term) and bool(one.any_of))
 
-    return conditions[1:] if any(implies(c) for c in conditions[1:]) else conditions
+    if any(map(implies, conditions)):
+        return conditions
+    if query.types and any(isinstance(c, Updated) for c in conditions):
+        return [OfType(query.types), *conditions]
+    return [kinds, *conditions]

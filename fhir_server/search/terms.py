@@ -6,9 +6,11 @@ the index is small and holds nothing readable. https://www.rfc-editor.org/rfc/rf
 
 from __future__ import annotations
 
+import math
 import struct
 import unicodedata
 from decimal import Decimal
+from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -18,9 +20,11 @@ ANY_SYSTEM = "\x1e"
 EXACT = "\x1d"
 # Sorts after every character that a folded text can hold.
 LAST = "\U0010ffff"
+# Ends an indexed text that goes on in the resource.
+CUT = "\U0010fffe"
 
 MAX_CACHED = 200_000
-MAX_STRING = 200
+MAX_STRING = 1000
 _TIME_OFFSET = 1 << 47
 _PREFIX_BYTES = 5
 
@@ -55,9 +59,13 @@ def ordered_time(milliseconds: int) -> str:
     return f"{milliseconds + _TIME_OFFSET:013x}"
 
 
-def ordered_number(value: Decimal | float) -> str:
+def ordered_number(value: Decimal | Fraction | float) -> str:
     """Return a text that sorts as the number does, to the precision of a double."""
-    bits = int(struct.unpack(">Q", struct.pack(">d", float(value)))[0])
+    try:
+        double = float(value) + 0.0  # no negative zero
+    except OverflowError:  # a Fraction that no double can hold
+        double = math.inf if value > 0 else -math.inf
+    bits = int(struct.unpack(">Q", struct.pack(">d", double))[0])
     bits = bits ^ 0xFFFFFFFFFFFFFFFF if bits >> 63 else bits | (1 << 63)
     return f"{bits:016x}"
 
@@ -68,8 +76,13 @@ def fold(text: str) -> str:
     https://hl7.org/fhir/R4/search.html#string
     """
     if text.isascii():
-        return " ".join(text.lower().split())[:MAX_STRING]
+        return " ".join(text.lower().split())
     # Twice: letters may come out of their mathematical or full-width forms in capitals, and fold into composed ones.
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     plain = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return " ".join(plain.split())[:MAX_STRING]
+    return " ".join(plain.split())
+
+
+def indexed_text(text: str) -> str:
+    """Return a folded text as the index holds it: a very long one only in its beginning, and marked."""
+    return text if len(text) <= MAX_STRING else text[:MAX_STRING] + CUT

@@ -18,6 +18,8 @@ Json = dict[str, Any]
 BEGINNING = -62_135_596_800_000
 END = 253_402_300_800_000
 
+CURRENCIES = "urn:iso:std:iso:4217"
+
 NAME_PARTS = ("family", "given", "prefix", "suffix", "text")
 ADDRESS_PARTS = ("line", "city", "district", "state", "country", "postalCode", "text")
 
@@ -82,12 +84,20 @@ def times(value: Any, type_name: str) -> Iterator[tuple[int, int]]:
         if type_name == "Period":
             yield _period(value)
         elif type_name == "Timing":
-            for event in value.get("event", ()):
-                if type(event) is str:
-                    yield parse_range(event)
-            bounds = value.get("repeat", {}).get("boundsPeriod")
-            if bounds:
-                yield _period(bounds)
+            yield from _outer_limits(value)
+
+
+def _outer_limits(timing: Json) -> Iterator[tuple[int, int]]:
+    """Yield the one interval a schedule is searched by: from its first time to its last, whatever lies between.
+
+    https://hl7.org/fhir/R4/search.html#date
+    """
+    known = [parse_range(event) for event in timing.get("event", ()) if type(event) is str]
+    bounds = timing.get("repeat", {}).get("boundsPeriod")
+    if bounds:
+        known.append(_period(bounds))
+    if known:
+        yield min(low for low, _ in known), max(high for _, high in known)
 
 
 def _period(value: Json) -> tuple[int, int]:
@@ -96,22 +106,42 @@ def _period(value: Json) -> tuple[int, int]:
 
 
 def numbers(value: Any) -> Iterator[Decimal]:
-    """Yield the number."""
+    """Yield the number, or the ends of a Range."""
     if type(value) is Decimal:
         yield value
     elif type(value) is int:
         yield Decimal(value)
+    elif type(value) is dict:
+        for quantity in _ends(value):
+            yield from numbers(quantity.get("value"))
 
 
 def quantities(value: Any, type_name: str) -> Iterator[tuple[Decimal, str, str]]:
-    """Yield (value, system, code or unit) of a Quantity or Money."""
-    if type(value) is dict and "value" in value:
-        number = value["value"]
-        if type(number) in (Decimal, int):
-            if type_name == "Money":
-                yield Decimal(number), "urn:iso:std:iso:4217", value.get("currency", "")
-            else:
-                yield Decimal(number), value.get("system", ""), value.get("code") or value.get("unit", "")
+    """Yield (value, system, code) of a Quantity or Money, or of the ends of a Range; the code may be empty."""
+    if type(value) is not dict:
+        return
+    if type_name == "Range":
+        for quantity in _ends(value):
+            yield from quantities(quantity, "Quantity")
+        return
+    number = value.get("value")
+    if isinstance(number, (Decimal, int)):
+        if type_name == "Money":
+            yield Decimal(number), CURRENCIES, value.get("currency", "")
+        else:
+            yield Decimal(number), value.get("system", ""), value.get("code", "")
+
+
+def _ends(value: Json) -> Iterator[Json]:
+    yield from (value[end] for end in ("low", "high") if end in value)
+
+
+def identifier_types(value: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield (type system, type code, value) of an Identifier, for `:of-type`."""
+    if type(value) is dict and type(value.get("value")) is str:
+        for coding in value.get("type", {}).get("coding", ()):
+            if code := coding.get("code"):
+                yield coding.get("system", ""), code, value["value"]
 
 
 def reference_key(reference: str, base_url: str = "") -> str:

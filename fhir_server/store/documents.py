@@ -9,6 +9,7 @@
                 t    index terms (64-bit integers)
                 s    ordered strings for ranges
                 d    principal date, ms
+                p    codes of the search parameters it has a value for
                 x    true when deleted
 
 A document of either collection has one indexed array a compound index (t) and one in an index of its own (s), as
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fhir_server.api.records import Draft, Stored
+from fhir_server.api.records import Draft, Outline, Stored
 
 Json = dict[str, Any]
 
@@ -70,6 +71,7 @@ def to_document(draft: Draft) -> Json:
     if draft.index.ranges:
         document["s"] = list(draft.index.ranges)
     document["d"] = draft.index.moment
+    document["p"] = list(draft.index.present)
     return document
 
 
@@ -86,6 +88,13 @@ def to_stored(document: Json) -> Stored:
         int(get("d", 0)),
         tuple(get("t", ())),
     )
+
+
+def to_outline(document: Json) -> Outline:
+    """Return what the index knows of a resource."""
+    get = document.get
+    terms, ranges = get("t", ()), get("s", ())
+    return Outline(document["_id"], int(document["u"]), int(get("d", 0)), tuple(map(int, terms)), tuple(ranges))
 
 
 def to_history(superseded: Stored, at: int) -> Json:

@@ -58,6 +58,12 @@ class Driver(Protocol):
         """Return up to `limit` documents, in as many replies as they need."""
         ...
 
+    async def aggregate(
+        self, database: str, collection: str, pipeline: list[Json], limit: int, session: Session | None = None
+    ) -> list[Json]:
+        """Return the documents of a pipeline that gives up to `limit`, in as many replies as they need."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Return an async context manager that gives a Session and commits it."""
         ...

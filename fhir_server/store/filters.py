@@ -5,11 +5,14 @@ https://www.mongodb.com/docs/manual/reference/operator/query/. Fields: see docum
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.api.criteria import (
     And,
     Checked,
+    Containing,
     Criterion,
     Everything,
     Key,
@@ -20,6 +23,7 @@ from fhir_server.api.criteria import (
     Or,
     Order,
     Position,
+    Present,
     Range,
     Term,
     Updated,
@@ -32,22 +36,70 @@ Json = dict[str, Any]
 LIVE: Json = {"x": {"$exists": False}}
 SORT_FIELDS = {"moment": "d", "updated": "u", "key": "_id"}
 
+_LEADING = (Key, Term, Range, OfType, Updated, Moment)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A criterion as the database is asked it: the condition an index is walked by, and what its matches must meet.
+
+    They are two stages because SecantusDB scans the collection where a disjunction or a second term stands beside an
+    indexed one (docs/adr/0003); MongoDB plans both stages as one filter. `check` is tested on the results here.
+    """
+
+    lead: Json
+    rest: tuple[Json, ...] = ()
+    check: Criterion | None = None
+    broad: bool = False
+
+    def stages(self) -> list[Json]:
+        """Return the $match stages."""
+        if not self.rest:
+            return [{"$match": self.lead}]
+        rest = self.rest[0] if len(self.rest) == 1 else {"$and": list(self.rest)}
+        return [{"$match": self.lead}, {"$match": rest}]
+
+    def bounded(self, more: Json) -> Asked:
+        """Return the same within bounds on fields of the lead's index."""
+        return Asked(tighten(self.lead, more), self.rest, self.check, self.broad)
+
 
 def guarded(scope: Scope, where: Criterion) -> Json:
-    """Return the filter of what is asked AND what the caller may see. Every query passes here."""
+    """Return the filter of what is asked AND what the caller may see. Every query by key or version passes here."""
     return to_filter(all_of(where, scope.access.predicate))
 
 
-def live(scope: Scope, where: Criterion) -> Json:
-    """Return the guarded filter of live resources; deleted ones have no terms, so asking for one says it."""
-    query = guarded(scope, where)
-    return query if _asks_a_term(where) else {"$and": [query, LIVE]}
+def live(scope: Scope, where: Criterion) -> Asked:
+    """Return what is asked AND what the caller may see, of live resources. Every search passes here.
+
+    Deleted ones have no terms, so asking for one says it.
+    """
+    whole = all_of(where, scope.access.predicate)
+    parts = whole.conditions if isinstance(whole, And) else (whole,)
+    checks = [c.condition for c in parts if isinstance(c, Checked)]
+    conditions: list[Criterion] = [c for c in parts if not isinstance(c, (Checked, Everything))]
+    first: Criterion | None = next((c for c in conditions if isinstance(c, _LEADING)), None)
+    if first is None and conditions:
+        first = conditions[0]
+    lead = to_filter(first) if first is not None else {}
+    rest: list[Json] = []
+    for one in conditions:
+        if one is first:
+            continue
+        query = to_filter(one)
+        if _goes_along(one, first) and not query.keys() & lead.keys():
+            lead = {**lead, **query}
+        else:
+            rest.append(query)
+    if not any(isinstance(c, (Term, Range, Containing, Present)) for c in conditions):
+        lead = {**lead, **LIVE}
+    broad = isinstance(first, Term) and first.broad
+    return Asked(lead, tuple(rest), all_of(*checks) if checks else None, broad)
 
 
-def _asks_a_term(where: Criterion) -> bool:
-    if isinstance(where, And):
-        return any(isinstance(c, (Term, Range)) for c in where.conditions)
-    return isinstance(where, (Term, Range))
+def _goes_along(one: Criterion, first: Criterion | None) -> bool:
+    """Whether a condition can stand beside the leading one without keeping it from its index."""
+    return isinstance(one, (Moment, Updated, Present)) or (isinstance(one, Range) and isinstance(first, Term))
 
 
 def to_filter(where: Criterion) -> Json:
@@ -57,10 +109,14 @@ def to_filter(where: Criterion) -> Json:
             return {}
         case Nothing():
             return {"_id": {"$in": []}}
-        case Term(any_of):
+        case Term(any_of, _):
             return {"t": any_of[0] if len(any_of) == 1 else {"$in": list(any_of)}}
         case Range(low, high):
             return {"s": {"$elemMatch": {"$gte": low, "$lt": high}}}
+        case Containing(prefix, text):
+            return {"s": {"$regex": f"^{re.escape(prefix)}.*{re.escape(text)}", "$options": "s"}}
+        case Present(code):
+            return {"p": code}
         case Key(any_of):
             return {"_id": any_of[0] if len(any_of) == 1 else {"$in": list(any_of)}}
         case OfType(any_of):
@@ -73,6 +129,12 @@ def to_filter(where: Criterion) -> Json:
             return _together([to_filter(c) for c in conditions])
         case Or(conditions):
             return {"$or": [to_filter(c) for c in conditions]}
+        case Not(Term(any_of, _)):
+            return {"t": {"$nin": list(any_of)}}
+        case Not(Present(code)):
+            return {"p": {"$ne": code}}
+        case Not(Key(any_of)):
+            return {"_id": {"$nin": list(any_of)}}
         case Not(condition):
             return {"$nor": [to_filter(condition)]}
         case Checked(condition):
@@ -125,19 +187,22 @@ def beyond(order: Order, after: Position) -> list[tuple[Json, Json]]:
     ]
 
 
-def together(query: Json, more: Json) -> Json:
-    """Return the filter of both."""
-    return {**query, **more} if not query.keys() & more.keys() else {"$and": [query, more]}
-
-
-def split(where: Criterion) -> tuple[Criterion, Criterion | None]:
-    """Return the part of a criterion to ask for and the part to check on each result, or None."""
-    if not isinstance(where, And):
-        return where, None
-    checked = [c.condition for c in where.conditions if isinstance(c, Checked)]
-    if not checked:
-        return where, None
-    return all_of(*(c for c in where.conditions if not isinstance(c, Checked))), all_of(*checked)
+def tighten(query: Json, more: Json) -> Json:
+    """Return a filter with further bounds on its fields. A lower bound comes first: SecantusDB uses only one."""
+    made = dict(query)
+    for field, bounds in more.items():
+        old = made.get(field)
+        if not isinstance(old, dict) or not isinstance(bounds, dict):
+            made[field] = bounds
+            continue
+        low = max((b["$gte"] for b in (old, bounds) if "$gte" in b), default=None)
+        high = min((b["$lt"] for b in (old, bounds) if "$lt" in b), default=None)
+        made[field] = {
+            **({"$gte": low} if low is not None else {}),
+            **({"$lt": high} if high is not None else {}),
+            **{k: v for b in (old, bounds) for k, v in b.items() if k not in ("$gte", "$lt")},
+        }
+    return made
 
 
 def holds(where: Criterion, document: Json) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -14,6 +16,7 @@ from fhir_server.store.driver import DURABLE, NAMESPACE_EXISTS, DatabaseError, D
 from fhir_server.store.mongojet_driver import MongojetDriver
 from fhir_server.store.pymongo_driver import PymongoDriver
 from fhir_server.store.records import Records, transaction
+from fhir_server.store.windows import Windows
 
 SYSTEM = "system"
 
@@ -23,22 +26,30 @@ async def connect(url: str, driver: str = "mongojet") -> Driver:
     return await (MongojetDriver.connect(url) if driver == "mongojet" else PymongoDriver.connect(url))
 
 
+def _wall_clock() -> int:
+    return time.time_ns() // 1_000_000
+
+
 class MongoStore:
     """All tenants of one deployment: a database for each, and one that knows them."""
 
-    def __init__(self, driver: Driver, prefix: str) -> None:
+    def __init__(
+        self, driver: Driver, prefix: str, now: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    ) -> None:
         self._driver = driver
         self._prefix = prefix
+        self._now = now
+        self._windows: Windows | None = None
         self._coalescer = Coalescer()
         self._tenants: dict[str, Tenant] = {}
 
     def records(self, scope: Scope) -> Writing:
         """Return the records of a scope."""
-        return Records(self._driver, scope, self._coalescer)
+        return Records(self._driver, scope, self._coalescer, windows=self._windows)
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Writing]:
         """Open a transaction on the records of a scope."""
-        return transaction(self._driver, scope, self._coalescer)
+        return transaction(self._driver, scope, self._coalescer, self._windows)
 
     async def tenant(self, name: str) -> Tenant | None:
         """Return a tenant by its name; tenants are remembered, for they do not change."""
@@ -61,7 +72,14 @@ class MongoStore:
         tenant = await self.tenant(name)
         assert tenant is not None, "a tenant just written can be read"
         await self.ensure_indexes(tenant)
+        await self._learn_engine()
         return tenant
+
+    async def _learn_engine(self) -> None:
+        """Ask for pages in windows of time where the database gathers all matches first."""
+        about = await self._driver.command(self._system, {"buildInfo": 1})
+        if self._windows is None and "secantusVersion" in about:
+            self._windows = Windows(self._now)
 
     async def ensure_indexes(self, tenant: Tenant) -> None:
         """Create the collections and indexes of a tenant that are not there yet."""

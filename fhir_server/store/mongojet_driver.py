@@ -71,6 +71,18 @@ class MongojetDriver:
             raise _mongojet_error(error) from error
         return list(bson.decode(raw).values())
 
+    async def aggregate(
+        self, database: str, collection: str, pipeline: list[Json], limit: int, session: Session | None = None
+    ) -> list[Json]:
+        """Return the documents of a pipeline that gives up to `limit`."""
+        handle = self._client.get_database(database).get_collection(collection)
+        try:
+            cursor = await handle.aggregate(pipeline, cast(Any, session), batchSize=limit + 1)
+            found: list[Json] = await cursor.to_list()
+        except mongojet.PyMongoError as error:
+            raise _mongojet_error(error) from error
+        return found
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Give a session with an open transaction; commit at the end, abort on an exception."""

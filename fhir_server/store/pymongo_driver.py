@@ -57,6 +57,20 @@ class PymongoDriver:
             raise _pymongo_error(error) from error
         return found
 
+    async def aggregate(
+        self, database: str, collection: str, pipeline: list[Json], limit: int, session: Session | None = None
+    ) -> list[Json]:
+        """Return the documents of a pipeline that gives up to `limit`."""
+        handle = self._client[database][collection]
+        try:
+            cursor = await handle.aggregate(pipeline, session=session, batchSize=limit + 1)
+            found: list[Json] = await cursor.to_list()
+        except ConnectionFailure as error:
+            raise unreachable(error) from error
+        except PyMongoError as error:
+            raise _pymongo_error(error) from error
+        return found
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:
         """Give a session with an open transaction; commit at the end, abort on an exception."""

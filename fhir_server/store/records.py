@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from fhir_server.api.criteria import Criterion, Everything, HistoryOf, Key, Order, Position
 from fhir_server.api.errors import Duplicate
 from fhir_server.api.ports import TransactionConflict
-from fhir_server.api.records import Draft, Page, Stored
+from fhir_server.api.records import Draft, Outline, Page, Stored
 from fhir_server.api.tenant import Scope
 from fhir_server.store.coalesce import Coalescer
 from fhir_server.store.documents import (
@@ -19,15 +19,16 @@ from fhir_server.store.documents import (
     REPLACEABLE,
     RESERVATIONS,
     RESOURCES,
-    SHOWN,
     Json,
     to_document,
     to_history,
     to_stored,
 )
 from fhir_server.store.driver import DUPLICATE_KEY, DURABLE, DatabaseError, Driver, Session
-from fhir_server.store.filters import beyond, guarded, holds, live, split, to_sort, together
+from fhir_server.store.filters import guarded, live
 from fhir_server.store.history import read_history
+from fhir_server.store.pages import Pages
+from fhir_server.store.windows import Windows
 
 MAX_IN = 500
 INSERT_BATCH = 1000
@@ -38,11 +39,19 @@ MESSAGE_BYTES = 20 * 1024 * 1024
 class Records:
     """One scope's records. With a session every call belongs to its transaction."""
 
-    def __init__(self, driver: Driver, scope: Scope, coalescer: Coalescer, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        scope: Scope,
+        coalescer: Coalescer,
+        session: Session | None = None,
+        windows: Windows | None = None,
+    ) -> None:
         self._driver = driver
         self._scope = scope
         self._coalescer = coalescer
         self._session = session
+        self._windows = windows
 
     async def read(self, key: str) -> Stored | None:
         """Return the current version (maybe a deleted one), or None where there is none to be seen."""
@@ -70,47 +79,20 @@ class Records:
 
     async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
         """Return the next `limit` live resources in order after a position."""
-        asked, check = split(where)
-        query = live(self._scope, asked)
-        steps = beyond(order, after) if after is not None else [({}, to_sort(order))]
-        found: list[Json] = []
-        for bounds, sort in steps:
-            room = limit + 1 - len(found)
-            found += await self._checked(together(query, bounds), sort, room, check, order)
-            if len(found) > limit:
-                break
-        records = tuple(map(to_stored, found[:limit]))
-        return Page(records, more=len(found) > limit)
+        return await self._pages().page(live(self._scope, where), order, limit, after)
 
-    async def _checked(self, query: Json, sort: Json, limit: int, check: Criterion | None, order: Order) -> list[Json]:
-        """Return up to `limit` documents that pass the check; those that fail it are made up for."""
-        if check is None:
-            return await self._find(RESOURCES, query, SHOWN, limit, sort)
-        kept: list[Json] = []
-        steps: list[tuple[Json, Json]] = [({}, sort)]
-        while steps:
-            bounds, sort = steps.pop(0)
-            some = await self._find(RESOURCES, together(query, bounds), {**SHOWN, "s": 1}, limit, sort)
-            kept += [d for d in some if holds(check, d)]
-            if len(kept) >= limit:
-                return kept[:limit]
-            if len(some) == limit:
-                last = to_stored(some[-1])
-                value = last.moment if order.by == "moment" else last.updated
-                steps = beyond(order, Position(value, last.key))
-        return kept
+    async def outlines(
+        self, where: Criterion, limit: int, *, terms: bool = False, ranges: bool = False
+    ) -> list[Outline]:
+        """Return up to `limit` live resources without their bytes, in no order."""
+        return await self._pages().outlines(live(self._scope, where), limit, terms=terms, ranges=ranges)
 
     async def count(self, where: Criterion, cap: int = 0) -> int:
         """Count live resources; with a cap, count no further than that."""
-        query = live(self._scope, where)
-        if self._session is not None:  # `count` is not allowed in a transaction
-            steps: list[Json] = [{"$match": query}, *([{"$limit": cap}] if cap else []), {"$count": "n"}]
-            reply = await self._command({"aggregate": RESOURCES, "pipeline": steps, "cursor": {}})
-            return sum(int(row["n"]) for row in reply["cursor"]["firstBatch"])
-        command: Json = {"count": RESOURCES, "query": query}
-        if cap:
-            command["limit"] = cap
-        return int((await self._command(command))["n"])
+        return await self._pages().count(live(self._scope, where), cap, in_transaction=self._session is not None)
+
+    def _pages(self) -> Pages:
+        return Pages(self._find, self._aggregate, self._command, self._windows, self._scope.tenant.database)
 
     async def history(self, of: HistoryOf, limit: int, after: Position | None = None) -> Page:
         """Return the next `limit` versions, newest first."""
@@ -204,6 +186,14 @@ class Records:
         except DatabaseError as error:
             raise self._as_failure(error) from error
 
+    async def _aggregate(self, pipeline: list[Json], limit: int) -> list[Json]:
+        """Return up to `limit` documents of a pipeline on the resources."""
+        database = self._scope.tenant.database
+        try:
+            return await self._driver.aggregate(database, RESOURCES, pipeline, limit, self._session)
+        except DatabaseError as error:
+            raise self._as_failure(error) from error
+
     def _seen(self) -> Json:
         return guarded(self._scope, Everything())
 
@@ -257,11 +247,13 @@ def _bson_date(milliseconds: int) -> datetime:
 
 
 @asynccontextmanager
-async def transaction(driver: Driver, scope: Scope, coalescer: Coalescer) -> AsyncIterator[Records]:
+async def transaction(
+    driver: Driver, scope: Scope, coalescer: Coalescer, windows: Windows | None = None
+) -> AsyncIterator[Records]:
     """Open a transaction on a scope's records; raises TransactionConflict when it is to be tried again."""
     try:
         async with driver.transaction() as session:
-            yield Records(driver, scope, coalescer, session)
+            yield Records(driver, scope, coalescer, session, windows)
     except DatabaseError as error:
         if error.transient:
             raise TransactionConflict from error

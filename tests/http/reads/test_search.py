@@ -219,7 +219,7 @@ async def test_an_unknown_parameter_is_a_warning_or_refused_when_strict(shared_s
     assert strict.json()["issue"][0]["location"] == ["http.colour"]
 
 
-@pytest.mark.parametrize("name", ["code:below", "family:loud", "date:exact", "_id:exact"])
+@pytest.mark.parametrize("name", ["code:deeper", "family:loud", "date:exact", "_id:exact"])
 async def test_a_modifier_that_is_not_there_is_refused(shared_server: FhirClient, name: str) -> None:
     kind = "Patient" if name.startswith("family") else "Observation"
     answer = await shared_server.get(f"{kind}?{name}=2020")

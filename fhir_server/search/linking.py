@@ -1,0 +1,226 @@
+"""Links to other resources: chains and `_has`, followed from whichever side is smaller.
+
+Few linked resources are fetched, and the search is for what refers to them (or for what they refer to). Many are left
+where they are: the results are walked in their order, and it is looked up whether what they link to meets the rest.
+https://hl7.org/fhir/R4/search.html#chaining, https://hl7.org/fhir/R4/search.html#has
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from fhir_server.api.criteria import Criterion, Everything, Key, Nothing, Order, Position, Term, all_of
+from fhir_server.api.errors import TooCostly
+from fhir_server.api.ports import Reading
+from fhir_server.api.records import Stored
+from fhir_server.fhir.json import decode_stored
+from fhir_server.search.conditions import Condition, Index, condition, present
+from fhir_server.search.matching import matcher
+from fhir_server.search.parameters import Parameter
+from fhir_server.search.plan import Json, Part, Plan, on_each
+from fhir_server.search.query import Filter
+from fhir_server.search.terms import SEPARATOR, TermHash
+from fhir_server.search.values import reference_key
+
+# Up to so many linked resources are fetched before the other side is tried, and when that is no way out.
+FEW = 1_000
+MOST = 10_000
+MAX_SEARCHES = 500
+_BATCH = 500
+
+Inner = Callable[[str], Awaitable[Plan | None]]
+
+
+@dataclass(slots=True)
+class Links:
+    """How many searches the links of one request have taken."""
+
+    searches: int = 0
+
+    def one_more(self, location: str) -> None:
+        """Count a search; raises TooCostly when there were too many."""
+        self.searches += 1
+        if self.searches > MAX_SEARCHES:
+            raise TooCostly(
+                f"The links of this search take more than {MAX_SEARCHES} searches to follow. Ask for less at a time.",
+                location=location,
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """What following links needs of the search it is done for."""
+
+    records: Reading
+    links: Links
+    base_url: str
+    eager: bool
+
+
+async def to_matching(one: Filter, targets: Sequence[str], inner: Inner, index: Index, following: Following) -> Part:
+    """Return the part of referring, by the filter's parameter, to a resource of the targets that meets `inner`.
+
+    `inner` gives the plan for a target, or None where it cannot be asked of one. Raises TooCostly.
+    """
+    plans: list[tuple[str, Plan]] = []
+    keys: list[str] = []
+    for target in targets:
+        plan = await inner(target)
+        if plan is not None:
+            plans.append((target, plan))
+    for _, plan in plans:
+        room = (MOST if following.eager else FEW) - len(keys)
+        found = await matching_keys(following, plan, room, one.location)
+        if found is None and following.eager:
+            raise TooCostly(
+                f"{one.parameter.code} links to more than {MOST} matches. Narrow it.", location=one.location
+            )
+        if found is None:
+            return _looked_up(one, dict(plans), index, following)
+        keys += found
+    values = tuple(keys)
+    made = Filter(one.parameter, "", values, "", one.per_type)
+    where = condition(made, index) if values else Condition(Nothing())
+    return Part(where, on_each(matcher(made, index.parameters, index.setting)))
+
+
+def _looked_up(one: Filter, plans: dict[str, Plan], index: Index, following: Following) -> Part:
+    """Return the part that looks from each result at what it refers to; what was looked at is remembered."""
+    known: dict[str, bool] = {}
+
+    async def test(resources: Sequence[Json]) -> list[bool]:
+        rows = [local_references(parameter_of(one, r), r, following.base_url) for r in resources]
+        unknown = sorted({key for row in rows for key in row if key not in known})
+        for target, plan in plans.items():
+            keys = [key for key in unknown if key.startswith(target + "/")]
+            for start in range(0, len(keys), _BATCH):
+                some = tuple(keys[start : start + _BATCH])
+                narrowed = Plan(all_of(Key(some), plan.where), plan.test)
+                found = await matching_keys(following, narrowed, len(some), one.location)
+                known.update(dict.fromkeys(found or (), True))
+        known.update((key, False) for key in unknown if key not in known)
+        return [any(known[key] for key in row) for row in rows]
+
+    return Part(Condition(present(one.parameter, index).where, exact=False), test)
+
+
+def parameter_of(one: Filter, resource: Json) -> Parameter:
+    """Return the filter's parameter for the resource's type."""
+    kind = resource["resourceType"]
+    return next((p for p in one.per_type if p.resource_type == kind), one.parameter)
+
+
+async def matching_keys(following: Following, plan: Plan, room: int, location: str) -> list[str] | None:
+    """Return the keys of all that a plan finds, or None where they are more than there is room for."""
+    following.links.one_more(location)
+    if plan.test is None:
+        found = await following.records.outlines(plan.where, room + 1)
+        return None if len(found) > room else [o.key for o in found]
+    records = await all_matching(following.records, plan, room)
+    return None if records is None else [r.key for r in records]
+
+
+async def all_matching(records: Reading, plan: Plan, room: int) -> list[Stored] | None:
+    """Return all that a plan finds, or None where they, or those that had to be looked at, are too many."""
+    kept: list[Stored] = []
+    after: Position | None = None
+    looked_at = 0
+    while True:
+        page = await records.search(plan.where, Order("key", descending=False), _BATCH, after)
+        looked_at += len(page.records)
+        kept += await passing(plan, page.records)
+        if len(kept) > room or looked_at > MOST:
+            return None
+        if not page.more or not page.records:
+            return kept
+        after = Position(0, page.records[-1].key)
+
+
+async def passing(plan: Plan, records: Sequence[Stored]) -> list[Stored]:
+    """Return the records that pass a plan's test."""
+    if plan.test is None or not records:
+        return list(records)
+    held = await plan.test([decode_stored(r.raw) for r in records])
+    return [r for r, h in zip(records, held, strict=True) if h]
+
+
+Narrowed = Callable[[Sequence[str]], Awaitable[Plan]]
+
+
+async def from_matching(
+    source: str, reference: Parameter, types: Sequence[str], inner: Narrowed, term: TermHash,
+    following: Following, location: str,
+) -> Part:  # fmt: skip
+    """Return the part of being referred to, by the parameter, from a resource of the source type that meets `inner`.
+
+    `inner` gives the plan for what refers to some keys, or without keys for all. `types` are those searched.
+    Raises TooCostly.
+    """
+    plan = await inner(())
+    following.links.one_more(location)
+    room = MOST if following.eager else FEW
+    found = await all_matching(following.records, plan, room)
+    if found is None and following.eager:
+        raise TooCostly(f"_has: more than {MOST} resources of {source} match. Narrow it.", location=location)
+    if found is not None:
+        keys: set[str] = set()
+        for record in found:
+            keys |= local_references(reference, decode_stored(record.raw), following.base_url)
+        wanted = sorted(k for k in keys if not types or k.partition("/")[0] in types)
+        where: Criterion = Key(tuple(wanted)) if wanted else Nothing()
+        return Part(Condition(where), on_each(lambda r: f"{r['resourceType']}/{r.get('id')}" in keys))
+    return Part(Condition(_anything(types, term), exact=False), _referred(reference, inner, term, following, location))
+
+
+def _anything(types: Sequence[str], term: TermHash) -> Criterion:
+    return Term(tuple(map(term, types)), broad=True) if types else Everything()
+
+
+def _referred(
+    reference: Parameter, inner: Narrowed, term: TermHash, following: Following, location: str
+) -> Callable[[Sequence[Json]], Awaitable[list[bool]]]:
+    """Return the test that looks for what refers to each result."""
+
+    async def referred(keys: Sequence[str]) -> set[str]:
+        following.links.one_more(location)
+        plan = await inner(keys)
+        by_term = {term(f"{reference.index_name}{SEPARATOR}{key}"): key for key in keys}
+        if plan.test is not None:
+            found = await all_matching(following.records, plan, MOST)
+            if found is None:
+                return await halves(keys)
+            links = (local_references(reference, decode_stored(r.raw), following.base_url) for r in found)
+            return {key for row in links for key in row} & set(keys)
+        outlines = await following.records.outlines(plan.where, MOST, terms=True)
+        seen = {by_term[t] for o in outlines for t in o.terms if t in by_term}
+        if len(outlines) < MOST or len(seen) == len(keys):
+            return seen
+        return seen | await halves([k for k in keys if k not in seen])
+
+    async def halves(keys: Sequence[str]) -> set[str]:
+        if len(keys) < 2:
+            raise TooCostly("_has: too many resources refer to one of the results.", location=location)
+        middle = len(keys) // 2
+        return await referred(keys[:middle]) | await referred(keys[middle:])
+
+    async def test(resources: Sequence[Json]) -> list[bool]:
+        keys = [f"{r['resourceType']}/{r.get('id')}" for r in resources]
+        found: set[str] = set()
+        for start in range(0, len(keys), 100):
+            found |= await referred(keys[start : start + 100])
+        return [key in found for key in keys]
+
+    return test
+
+
+def local_references(parameter: Parameter, resource: Json, base_url: str) -> set[str]:
+    """Return the keys of the resources here that a resource refers to by a parameter."""
+    found = set()
+    for node in parameter.path.evaluate(resource):
+        literal = node.value.get("reference") if isinstance(node.value, dict) else None
+        if isinstance(literal, str):
+            key = reference_key(literal, base_url)
+            if not parameter.target_type or key.startswith(parameter.target_type + "/"):
+                found.add(key)
+    return found

@@ -1,0 +1,117 @@
+"""Pages of live resources that a criterion selects: in order, counted, or in outline. See filters.py for what is asked.
+
+https://www.mongodb.com/docs/manual/core/aggregation-pipeline/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from fhir_server.api.criteria import Order, Position
+from fhir_server.api.records import Outline, Page
+from fhir_server.store.documents import RESOURCES, SHOWN, Json, to_outline, to_stored
+from fhir_server.store.filters import Asked, beyond, holds, to_filter, to_sort
+from fhir_server.store.windows import Windows
+
+
+class Find(Protocol):
+    """Runs a plain query."""
+
+    def __call__(
+        self, collection: str, query: Json, projection: Json, limit: int, sort: Json | None = None
+    ) -> Awaitable[list[Json]]:
+        """Return up to `limit` documents."""
+        ...
+
+
+Aggregate = Callable[[list[Json], int], Awaitable[list[Json]]]
+Command = Callable[[Json], Awaitable[Json]]
+
+
+class Pages:
+    """The reading of one scope's resources by what they are found by."""
+
+    def __init__(
+        self, find: Find, aggregate: Aggregate, command: Command, windows: Windows | None, database: str
+    ) -> None:
+        self._find, self._aggregate, self._command = find, aggregate, command
+        self._windows, self._database = windows, database
+
+    async def page(self, asked: Asked, order: Order, limit: int, after: Position | None) -> Page:
+        """Return the next `limit` resources in order after a position."""
+        steps = beyond(order, after) if after is not None else [({}, to_sort(order))]
+        found: list[Json] = []
+        for bounds, sort in steps:
+            found += await self._checked(asked.bounded(bounds), sort, limit + 1 - len(found), order)
+            if len(found) > limit:
+                break
+        return Page(tuple(map(to_stored, found[:limit])), more=len(found) > limit)
+
+    async def _checked(self, asked: Asked, sort: Json, limit: int, order: Order) -> list[Json]:
+        """Return up to `limit` documents that pass the check; those that fail it are made up for."""
+        check = asked.check
+        if check is None:
+            return await self._documents(asked, SHOWN, limit, sort)
+        kept: list[Json] = []
+        steps: list[tuple[Json, Json]] = [({}, sort)]
+        while steps:
+            bounds, sort = steps.pop(0)
+            some = await self._documents(asked.bounded(bounds), {**SHOWN, "s": 1}, limit, sort)
+            kept += [d for d in some if holds(check, d)]
+            if len(kept) >= limit:
+                return kept[:limit]
+            if len(some) == limit:
+                last = to_stored(some[-1])
+                value = last.moment if order.by == "moment" else last.updated
+                steps = beyond(order, Position(value, last.key))
+        return kept
+
+    async def _documents(self, asked: Asked, projection: Json, limit: int, sort: Json) -> list[Json]:
+        windows = self._windows
+        if windows is None or not asked.broad or sort.get("d") != -1:
+            return await self._run(asked, projection, limit, sort)
+        key = hash((self._database, repr(asked.lead["t"]), repr(asked.rest)))
+        bounds = asked.lead.get("d", {})
+        upper = bounds.get("$lt")
+        for low in windows.lows(self._database, key, limit, upper):
+            narrowed = asked if low is None else asked.bounded({"d": {"$gte": low}})
+            found = await self._run(narrowed, projection, limit, sort)
+            is_last = low is None or low <= bounds.get("$gte", low - 1)
+            if len(found) >= limit or is_last:
+                if upper is None:
+                    windows.learn(self._database, key, [int(d["d"]) for d in found], full=len(found) >= limit)
+                return found
+        raise AssertionError("the last window has no lower bound")
+
+    async def _run(self, asked: Asked, projection: Json, limit: int, sort: Json) -> list[Json]:
+        if not asked.rest:
+            return await self._find(RESOURCES, asked.lead, projection, limit, sort)
+        pipeline = [*asked.stages(), {"$sort": sort}, {"$limit": limit}, {"$project": projection}]
+        return await self._aggregate(pipeline, limit)
+
+    async def outlines(self, asked: Asked, limit: int, *, terms: bool, ranges: bool) -> list[Outline]:
+        """Return up to `limit` resources without their bytes, in no order."""
+        projection: Json = {"u": 1, "d": 1}
+        if terms:
+            projection["t"] = 1
+        if ranges or asked.check is not None:
+            projection["s"] = 1
+        if asked.rest:
+            found = await self._aggregate([*asked.stages(), {"$limit": limit}, {"$project": projection}], limit)
+        else:
+            found = await self._find(RESOURCES, asked.lead, projection, limit, {"d": -1, "_id": 1})
+        check = asked.check
+        return [to_outline(d) for d in found if check is None or holds(check, d)]
+
+    async def count(self, asked: Asked, cap: int, *, in_transaction: bool) -> int:
+        """Count resources; with a cap, count no further than that."""
+        rest = (*asked.rest, *([to_filter(asked.check)] if asked.check is not None else ()))
+        if not rest and not in_transaction:  # `count` is not allowed in a transaction
+            command: Json = {"count": RESOURCES, "query": asked.lead}
+            if cap:
+                command["limit"] = cap
+            return int((await self._command(command))["n"])
+        steps: list[Any] = Asked(asked.lead, rest).stages()
+        found = await self._aggregate([*steps, *([{"$limit": cap}] if cap else []), {"$count": "n"}], 1)
+        return sum(int(row["n"]) for row in found)
