@@ -33,10 +33,11 @@ _PLAIN = _PREFIXED | _TEXTUAL | {"reference"}
 OPERATORS: dict[str, frozenset[str]] = {
     "eq": _PLAIN | {"composite", "special"},
     "ne": _PLAIN,
-    "co": _TEXTUAL,
+    "co": _TEXTUAL | {"date"},
     "sw": _TEXTUAL,
     "ew": _TEXTUAL,
-    **dict.fromkeys(("gt", "lt", "ge", "le", "ap", "sa", "eb"), _PREFIXED),
+    **dict.fromkeys(("gt", "lt", "ge", "le"), _PREFIXED | {"string"}),
+    **dict.fromkeys(("ap", "sa", "eb"), _PREFIXED),
     "pr": _PLAIN | {"composite", "special"},
     "po": frozenset({"date"}),
     "ss": frozenset({"token"}),
@@ -48,7 +49,16 @@ OPERATORS: dict[str, frozenset[str]] = {
 # `ss`: the value subsumes a concept that is there, which lies below it; `sb` the other way round.
 _MODIFIERS = {"in": "in", "ni": "not-in", "ss": "below", "sb": "above", "re": ""}
 _WORDS = frozenset({"_text", "_content"})
+# Code systems that have a short name here: `loinc|1234-5`.
+SYSTEMS = {
+    "loinc": "http://loinc.org",
+    "snomed": "http://snomed.info/sct",
+    "rxnorm": "http://www.nlm.nih.gov/research/umls/rxnorm",
+    "ucum": "http://unitsofmeasure.org",
+}
 
+# Where a system can stand, before a code and after a number: at the beginning, after a dollar or between bars.
+_SHORT = re.compile(rf"(?<![^$|])(?:{'|'.join(SYSTEMS)})(?=\|)")
 _SPACE = re.compile(r"\s*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 _QUALIFIED = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*(?::[A-Za-z_][A-Za-z0-9_\-]*)*")
@@ -118,7 +128,7 @@ def as_filter(test: Test, parameter: Parameter) -> Filter | None:
         return Filter(parameter, "missing", ("false" if test.value == "true" else "true",))
     if parameter.code in _WORDS:
         return Filter(parameter, "", (text,))
-    if kind in _PREFIXED and operator != "po":
+    if kind in _PREFIXED and operator not in ("po", "co"):
         return Filter(parameter, "", (operator + text,))
     if operator in _MODIFIERS:
         return Filter(parameter, _MODIFIERS[operator], (text,))
@@ -135,7 +145,7 @@ def wider_filter(test: Test, parameter: Parameter) -> Filter:
     if same is not None:
         return same
     text = _value_text(test, parameter)
-    if test.operator == "po":
+    if test.operator in ("po", "co") and parameter.type == "date":
         return Filter(parameter, "", ("ap" + text,))
     if test.operator == "eq":
         return Filter(parameter, "", (text,))
@@ -160,7 +170,9 @@ def _check(test: Test, parameter: Parameter) -> None:
 
 def _value_text(test: Test, parameter: Parameter) -> str:
     """Return the value as a filter has it: where bars and dollars separate parts, escapes are the client's own."""
-    if parameter.type in ("token", "quantity", "composite", "special"):
+    if parameter.type in ("token", "quantity", "composite"):
+        return _SHORT.sub(lambda name: SYSTEMS[name[0]], test.value)
+    if parameter.type == "special":
         return test.value
     return re.sub(r"([\\,$|])", r"\\\1", test.value)
 

@@ -24,8 +24,8 @@ from fhir_server.search.values import texts, times
 def matcher_of(test: Test, parameter: Parameter, parameters: Parameters, setting: Setting) -> Predicate:
     """Return the predicate of a test, for the parameter its path ends with.
 
-    Case never counts but in systems and whole URIs, accents do not count in strings. `ne` is true of an element with
-    another value, so of none where there is no element. Raises InvalidRequest for a value the parameter cannot have and
+    Case never counts but in systems and whole URIs, accents do not count in strings. `ne` is true of a value
+    that differs, so of none where there is no value. Raises InvalidRequest for a value the parameter cannot have and
     for an operator that cannot be asked of it.
     """
     try:
@@ -38,29 +38,28 @@ def matcher_of(test: Test, parameter: Parameter, parameters: Parameters, setting
 
 
 def _comparison(test: Test, parameter: Parameter, parameters: Parameters, setting: Setting) -> NodesTest:
-    if test.operator == "po":
-        return _overlap(test, parameter)
-    if test.operator == "ne":
-        equal = _equal(replace(test, operator="eq"), parameter, parameters, setting)
-        return lambda nodes, resource: any(has_value((n,)) and not equal((n,), resource) for n in nodes)
+    if parameter.type == "date":
+        return _timed(test, parameter)
+    equal = as_filter(replace(test, operator="eq"), parameter)
+    if test.operator == "ne" and equal is not None:
+        same = nodes_test(equal, parameters, setting)
+        return lambda nodes, resource: any(has_value((n,)) and not same((n,), resource) for n in nodes)
     return _textual(test, parameter)
 
 
-def _equal(test: Test, parameter: Parameter, parameters: Parameters, setting: Setting) -> NodesTest:
-    same = as_filter(test, parameter)
-    return _textual(test, parameter) if same is None else nodes_test(same, parameters, setting)
-
-
-def _overlap(test: Test, parameter: Parameter) -> NodesTest:
+def _timed(test: Test, parameter: Parameter) -> NodesTest:
     near = wider_filter(test, parameter)
     date = asked(near, asked_date, near.values[0])
+    low, high = date.low, date.high
+    hold: Callable[[int, int], bool] = {
+        "po": lambda start, end: start < high and end > low,
+        "co": lambda start, end: start <= low and high <= end,
+    }[test.operator]
 
-    def overlaps(nodes: Sequence[Node], resource: Json) -> bool:
-        return any(
-            start < date.high and end > date.low for node in nodes for start, end in times(node.value, node.type)
-        )
+    def timed(nodes: Sequence[Node], resource: Json) -> bool:
+        return any(hold(start, end) for node in nodes for start, end in times(node.value, node.type))
 
-    return overlaps
+    return timed
 
 
 def _textual(test: Test, parameter: Parameter) -> NodesTest:
@@ -90,7 +89,12 @@ def _uris(one: Filter) -> tuple[_Reader, str]:
 _READERS: dict[str, Callable[[Filter], tuple[_Reader, str]]] = {"string": _strings, "token": _codes, "uri": _uris}
 _HOLDS: dict[str, Callable[[str, str], bool]] = {
     "eq": lambda text, wanted: text == wanted,
+    "ne": lambda text, wanted: text != wanted,
     "co": lambda text, wanted: wanted in text,
     "sw": lambda text, wanted: text.startswith(wanted),
     "ew": lambda text, wanted: text.endswith(wanted),
+    "gt": lambda text, wanted: text > wanted,
+    "lt": lambda text, wanted: text < wanted,
+    "ge": lambda text, wanted: text >= wanted,
+    "le": lambda text, wanted: text <= wanted,
 }

@@ -29,7 +29,7 @@ Comparison = Callable[[Any, Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class NumberAsked:
-    """A parsed number. For `eq` and `ne` [low, high) is what it covers, for `ap` [low, high] is what is near it.
+    """A parsed number. For `eq` and `ne` [low, high) is what it covers, for `ap` [low, high] is a tenth to each side.
 
     For the other prefixes both ends are the number itself, which is exact then.
     """
@@ -51,10 +51,10 @@ def asked_number(text: str) -> NumberAsked:
     plain = text[len(prefix) :]
     value = plain_number(plain)
     half = Decimal(0)
-    if prefix in ("", "eq", "ne", "ap"):
+    if prefix in ("", "eq", "ne"):
         half = Decimal(5).scaleb(_last_digit(plain) - 1)
-    if prefix == "ap":
-        half = max(half, _EXACT.scaleb(value.copy_abs(), -1))
+    elif prefix == "ap":
+        half = _EXACT.scaleb(value.copy_abs(), -1)
     return NumberAsked(prefix or "eq", value, _EXACT.subtract(value, half), _EXACT.add(value, half))
 
 

@@ -112,9 +112,19 @@ def _equal(one: Filter, setting: Setting) -> NodesTest:
             for system, code in held_tokens(node, implied):
                 if code in codes or (system, code) in pairs or (system and system in systems):
                     return True
+            if systems and any(system in systems for system in _bare_systems(node)):
+                return True
         return False
 
     return test
+
+
+def _bare_systems(node: Node) -> Iterator[str]:
+    """Yield the systems of a node that stand there without a code."""
+    if node.type in ("CodeableConcept", "Coding", "Identifier"):
+        for one in node.value.get("coding", ()) if node.type == "CodeableConcept" else (node.value,):
+            if system := one.get("system"):
+                yield system
 
 
 def _in(one: Filter, setting: Setting) -> NodesTest:
@@ -161,8 +171,12 @@ def _text(one: Filter, setting: Setting) -> NodesTest:
 
 
 def display_texts(value: Any, type_name: str) -> Iterator[str]:
-    """Yield what `:text` looks at: the text and displays of a concept, a coding's display, an identifier's type."""
+    """Yield what `:text` looks at: the text and displays of a concept, a coding's display, an identifier's type.
+
+    Where a code is all there is, it is that.
+    """
     if type(value) is not dict:
+        yield from _strings(value)
         return
     if type_name == "Identifier":
         value, type_name = value.get("type", {}), "CodeableConcept"

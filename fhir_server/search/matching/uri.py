@@ -32,8 +32,8 @@ def asked_hierarchy(text: str) -> str:
 
 
 def is_below(uri: str, top: str) -> bool:
-    """Whether a URI is the other one or lies under it, by whole segments."""
-    return uri.startswith(top) and (len(uri) == len(top) or uri[len(top)] in "/?#|")
+    """Whether a URI is the other one, a version of it, or lies under it by whole segments."""
+    return uri == top or uri.startswith((top.rstrip("/") + "/", top + "|"))
 
 
 def uri_test(one: Filter, setting: Setting) -> NodesTest:
@@ -42,10 +42,12 @@ def uri_test(one: Filter, setting: Setting) -> NodesTest:
         return _equal(one)
     if one.modifier not in ("above", "below"):
         raise unsupported(one)
-    wanted = [asked(one, asked_hierarchy, value) for value in one.values]
+    for value in one.values:
+        asked(one, asked_hierarchy, value)
+    wanted = [unescape(value) for value in one.values]
     if one.modifier == "below":
         return _any(lambda uri: any(is_below(uri, top) for top in wanted))
-    return _any(lambda uri: any(is_below(low, uri.partition("|")[0].rstrip("/")) for low in wanted))
+    return _any(lambda uri: any(is_below(low, uri.partition("|")[0]) for low in wanted))
 
 
 def _any(hold: Callable[[str], bool]) -> NodesTest:

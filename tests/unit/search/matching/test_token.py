@@ -80,6 +80,10 @@ def test_of_type_needs_three_parts(text: str) -> None:
         (OBSERVATION, "code", "LOCAL", True),
         (OBSERVATION, "_tag", "urn:tags|demo", True),
         (NOTHING, "code", "local", False),
+        ({"resourceType": "Observation", "code": {"coding": [{"system": LOINC}]}}, "code", f"{LOINC}|", True),
+        ({"resourceType": "Observation", "code": {"coding": [{"system": LOINC}]}}, "code", "|local", False),
+        ({"resourceType": "Patient", "identifier": [{"system": "urn:mrn"}]}, "identifier", "urn:mrn|", True),
+        ({"resourceType": "Patient", "telecom": [{"system": "phone"}]}, "telecom", "phone|", False),
         (PATIENT, "gender", "female", True),
         (PATIENT, "gender", "FEMALE", True),
         (PATIENT, "gender", "male", False),
@@ -128,6 +132,8 @@ def test_one_of_several_values_is_enough_and_not_wants_none(matches: Callable[..
         (PATIENT, "identifier:of-type", r"urn:other|MR|ab\|12", False),
         (PATIENT, "identifier:of-type", r"urn:types|DL|ab\|12", False),
         (NOTHING, "code:text", "ham", False),
+        (PATIENT, "gender:text", "fem", True),
+        (PATIENT, "active:text", "true", False),
     ],
 )
 def test_text_and_type(
