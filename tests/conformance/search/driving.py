@@ -32,11 +32,16 @@ class Answered:
 
 async def load(server: FhirClient, resources: Iterable[Json]) -> list[Json]:
     """Put resources under their ids and return them as the server keeps them, with version and time."""
+    return await read(server, await put(server, resources))
+
+
+async def put(server: FhirClient, resources: Iterable[Json]) -> list[str]:
+    """Put resources under their ids; return their keys."""
     rows = list(resources)
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]
         await _batch(server, [{"request": {"method": "PUT", "url": key_of(r)}, "resource": r} for r in some])
-    return await read(server, [key_of(r) for r in rows])
+    return [key_of(r) for r in rows]
 
 
 async def read(server: FhirClient, keys: Iterable[str]) -> list[Json]:

@@ -83,6 +83,8 @@ class Oracle:
             return self._composite(place, defined, node, value)
         if code == "_id":
             return bool(node.value == value)
+        if code == "url" and "|" in value:  # of a definition: https://hl7.org/fhir/R4/search.html#uri
+            return [node.value, place.resource.get("version")] == split(unescape(value), "|")
         system = implied_system(place.type, code) if defined.type == "token" else ""
         asked = Asked(value, modifier, defined.targets, system, self.base_url, self._now())
         return RULES[defined.type](node, asked)
@@ -109,7 +111,7 @@ class Oracle:
             found = compile(defined.expression, place.type).evaluate(
                 place.resource, root=place.container, environment=lent
             )
-            self._nodes[at] = [n for n in found if n.value is not None]
+            self._nodes[at] = [n for n in found if n.value is not None and not _is_only_extended(n.value)]
         return self._nodes[at]
 
     def _stand_in(self, place: Place, reference: str) -> Json | None:
@@ -173,3 +175,7 @@ class Oracle:
         """https://hl7.org/fhir/R4/search.html#list"""
         entries = self.resources.get(f"List/{list_id}", {}).get("entry", ())
         return key_of(resource) in (link(e["item"].get("reference", ""), self.base_url) for e in entries)
+
+
+def _is_only_extended(value: object) -> bool:
+    return isinstance(value, dict) and not value.keys() - {"id", "extension"}

@@ -282,11 +282,13 @@ def _base(value: Fraction, code: str) -> tuple[Fraction, Any] | None:
 def uri(node: Node, asked: Asked) -> bool:
     """https://hl7.org/fhir/R4/search.html#uri
 
-    `:below` and `:above` go by whole path segments.
+    `:below` and `:above` go by whole path segments. A canonical is found without its version too.
     """
     own, wanted = node.value, asked.plain
     if not isinstance(own, str):
         return False
+    if node.type == "canonical" and "|" not in wanted:
+        own = own.partition("|")[0]
     if asked.modifier == "below":
         return own == wanted or own.startswith(wanted.rstrip("/") + "/")
     if asked.modifier == "above":
