@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from terminology.failures import Broken
+from terminology.failures import Broken, canonical
 
 Json = dict[str, Any]
 
@@ -53,6 +53,7 @@ class CodeSystem:
         self.version: str = str(resource.get("version", ""))
         self.content: str = str(resource.get("content", "complete"))
         self.is_case_sensitive: bool = resource.get("caseSensitive") is not False
+        self.supplements: tuple[str, ...] = ()
         self.nodes: dict[str, Node] = {}
         self._names: dict[str, tuple[str, ...]] = {}
         self._folded: dict[str, str] | None = None
@@ -85,16 +86,12 @@ class CodeSystem:
         return None if known is None else self.nodes[known]
 
     def property_names(self, code: str) -> tuple[str, ...]:
-        """Return the codes under which this system writes a property of the standard: by its URI, or by its name.
-
-        A system may call `notSelectable` something else, and may use that name for something else.
-        """
+        """Return the codes under which this system writes a property of the standard: by its URI, else by its name."""
         known = self._names.get(code)
         if known is None:
             rows = self.head.get("property", ())
             by_uri = [r["code"] for r in rows if r.get("uri") == STANDARD + code and "code" in r]
-            taken = any(r.get("code") == code and r.get("uri", STANDARD + code) != STANDARD + code for r in rows)
-            known = self._names[code] = tuple(by_uri or (() if taken else (code,)))
+            known = self._names[code] = tuple(by_uri) or (code,)
         return known
 
     def is_inactive(self, node: Node) -> bool:
@@ -121,6 +118,7 @@ class CodeSystem:
         made = CodeSystem(self.head)
         made.nodes = {code: msgspec.structs.replace(node) for code, node in self.nodes.items()}
         for supplement in supplements:
+            made.supplements += (canonical(supplement.get("url", ""), supplement.get("version", "")),)
             made.head = {**made.head, "property": [*made.head.get("property", ()), *supplement.get("property", ())]}
             for row in _flat(supplement.get("concept", ()), 0):
                 node = made.get(row.get("code", ""))

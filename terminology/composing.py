@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from terminology.codesystem import CodeSystem
@@ -24,6 +24,7 @@ class Composer:
     """Builds the value sets of one request. A value set that is imported twice is built once."""
 
     sources: Sources
+    versions_match: bool | None = None
     _built: dict[str, ValueSet] = field(default_factory=dict)
     _includes: int = 0
 
@@ -49,7 +50,9 @@ class Composer:
         includes = await self._selections(resource, compose, "include", path)
         excludes = await self._selections(resource, compose, "exclude", path)
         usable = all(s.missing is None or s.listed is not None for s in includes + excludes)
-        return ValueSet(resource, includes, excludes, compose.get("inactive") is not False, None if usable else stored)
+        with_inactive = compose.get("inactive") is not False
+        used = None if usable else stored
+        return ValueSet(resource, includes, excludes, with_inactive, used, self.versions_match)
 
     async def _selections(
         self, resource: Json, compose: Json, kind: str, path: tuple[str, ...]
@@ -72,7 +75,9 @@ class Composer:
         listed = {str(c["code"]): c for c in row["concept"] if "code" in c} if row.get("concept") else None
         source, missing = await self._source(system, version)
         tests = _tests(row, source, where)
-        return Selection(system, source.version if source else version, source, listed, tests, imports, missing)
+        return Selection(
+            system, source.version if source else version, source, listed, tests, imports, missing, version
+        )
 
     async def _source(self, system: str, version: str) -> tuple[CodeSystem | None, TerminologyError | None]:
         try:
@@ -90,7 +95,7 @@ class Composer:
         if name in path:
             raise Broken(_circle(name, path), reason="cycle")
         siblings = {"contained": resource["contained"]}
-        return await self.build({**inside, **siblings}, (*path, name))
+        return replace(await self.build({**inside, **siblings}, (*path, name)), is_contained=True)
 
 
 def _tests(row: Json, source: CodeSystem | None, where: str) -> tuple[Test, ...]:

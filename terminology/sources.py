@@ -132,6 +132,11 @@ class Sources:
             self._loaded["ValueSet", url, wanted] = found
         return found
 
+    async def concept_map(self, url: str, version: str = "") -> Json:
+        """Return a ConceptMap resource. Raises Unknown."""
+        found: Json = decode_stored(await self._choose("ConceptMap", url, version))
+        return found
+
     async def named_supplements(self) -> list[Json]:
         """Return the supplements that the request names. Raises Unknown for one that is not here."""
         found = []
@@ -144,6 +149,14 @@ class Sources:
             found.append(row)
         return found
 
+    async def is_supplement(self, url: str) -> str | None:
+        """Return the version of the supplement with that URL (maybe empty), or None where it is none."""
+        try:
+            raw = await self._choose("CodeSystem", url, "", supplement=True)
+        except Unknown:
+            return None
+        return msgspec.json.decode(raw, type=_Head).version
+
     async def _choose(self, kind: str, url: str, version: str, *, supplement: bool = False) -> bytes:
         known: list[str] = []
         async for candidates in self._candidates(kind, url):
@@ -152,7 +165,7 @@ class Sources:
             chosen = latest(((head.version, raw) for raw, head in fitting), version)
             if chosen is not None:
                 return chosen
-        raise Unknown(kind, url, version, tuple(sorted(set(known))))
+        raise Unknown("supplement" if supplement else kind, url, version, tuple(sorted(set(known))))
 
     async def _candidates(self, kind: str, url: str) -> AsyncIterator[list[tuple[bytes, _Head]]]:
         """Yield the versions there are, nearest source first."""

@@ -16,6 +16,7 @@ import msgspec
 from terminology.codesystem import CodeSystem, Node
 from terminology.failures import TerminologyError
 from terminology.filters import Test
+from terminology.versions import order
 
 Json = dict[str, Any]
 
@@ -57,7 +58,10 @@ class Entry(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True)
 class Selection:
-    """One include or exclude. `missing` is why its system's content cannot be looked at; raised when it must be."""
+    """One include or exclude. `missing` is why its system's content cannot be looked at; raised when it must be.
+
+    `version` is that of the code system which was found, `pinned` the one that the value set itself names.
+    """
 
     system: str
     version: str
@@ -66,6 +70,7 @@ class Selection:
     tests: tuple[Test, ...]
     imports: tuple[ValueSet, ...]
     missing: TerminologyError | None = None
+    pinned: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -143,13 +148,18 @@ class Selection:
 
 @dataclass(frozen=True)
 class ValueSet:
-    """A value set with all that it refers to. `stored` is its own expansion, used where the definition cannot be."""
+    """A value set with all that it refers to. `stored` is its own expansion, used where the definition cannot be.
+
+    `versions_match` is whether a code is the same in all versions of its system; None where nobody said.
+    """
 
     resource: Json
     includes: tuple[Selection, ...]
     excludes: tuple[Selection, ...]
     with_inactive: bool
     stored: Mapping[tuple[str, str], Entry] | None = None
+    versions_match: bool | None = None
+    is_contained: bool = False
 
     @property
     def url(self) -> str:
@@ -169,21 +179,24 @@ class ValueSet:
         if self.stored is not None:
             yield from self.stored.values()
             return
-        seen: set[tuple[str, str, str]] = set()
-        for entry in chain.from_iterable(i.entries(skipped) for i in self.includes):
-            key = (entry.system, entry.version, entry.code)
-            if key not in seen and self._is_left(entry):
-                seen.add(key)
-                yield entry
+        found = chain.from_iterable(i.entries(skipped) for i in self.includes)
+        left = (entry for entry in found if self._is_left(entry))
+        yield from self._joined(left) if self.versions_match else _once(left)
 
     def find(self, system: str, code: str) -> Entry | None:
-        """Return the entry of a code, or None where the value set does not hold it. An empty system means any.
+        """Return the entry of a code, or None where the value set does not hold it. An empty system means any."""
+        return next(self.matches(system, code), None)
+
+    def matches(self, system: str, code: str) -> Iterator[Entry]:
+        """Yield the entries of a code, one for each version of its system that the value set draws on.
 
         An include whose system is not here is only missed where no other include holds the code.
         """
         if self.stored is not None:
-            return self._find_stored(system, code)
+            yield from (e for e in self.stored.values() if e.code == code and system in (e.system, ""))
+            return
         missed: TerminologyError | None = None
+        is_found = False
         for include in self.includes:
             try:
                 entry = include.find(system, code)
@@ -191,10 +204,10 @@ class ValueSet:
                 missed = missed or error
                 continue
             if entry is not None and self._is_left(entry):
-                return entry
-        if missed is not None:
+                is_found = True
+                yield entry
+        if missed is not None and not is_found:
             raise missed
-        return None
 
     def open_systems(self) -> frozenset[str]:
         """Return the systems that are included as a whole and have no content here, unless something is excluded."""
@@ -206,13 +219,44 @@ class ValueSet:
                 found |= include.imports[0].open_systems()
         return frozenset(found - {e.system for e in self.excludes})
 
+    @property
+    def joins_versions(self) -> bool:
+        """Whether a code of one version of a system stands for that code in the others."""
+        return bool(self.versions_match) or any(self._reaches_across(e) for e in self.excludes)
+
     def _is_left(self, entry: Entry) -> bool:
         if not self.with_inactive and entry.is_inactive:
             return False
-        return all(e.find(entry.system, entry.code) is None for e in self.excludes)
+        return not any(self._takes_away(e, entry) for e in self.excludes)
 
-    def _find_stored(self, system: str, code: str) -> Entry | None:
-        assert self.stored is not None
-        if system:
-            return self.stored.get((system, code))
-        return next((e for e in self.stored.values() if e.code == code), None)
+    def _takes_away(self, exclude: Selection, entry: Entry) -> bool:
+        if exclude.find(entry.system, entry.code) is None:
+            return False
+        return not exclude.pinned or exclude.pinned == entry.version or self._reaches_across(exclude)
+
+    def _reaches_across(self, exclude: Selection) -> bool:
+        """Whether an exclude of one version takes codes of other versions away.
+
+        Where nobody said, it does if the value set includes nothing of its version: else it would mean nothing.
+        """
+        if self.versions_match is not None or not exclude.pinned:
+            return bool(self.versions_match)
+        return exclude.pinned not in {i.version for i in self.includes if i.system in (exclude.system, "")}
+
+    def _joined(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        """Yield each code once, in its latest version."""
+        found: dict[tuple[str, str], Entry] = {}
+        for entry in entries:
+            key = (entry.system, entry.code)
+            if key not in found or order(found[key].version) < order(entry.version):
+                found[key] = entry
+        yield from found.values()
+
+
+def _once(entries: Iterator[Entry]) -> Iterator[Entry]:
+    seen: set[tuple[str, str, str]] = set()
+    for entry in entries:
+        key = (entry.system, entry.version, entry.code)
+        if key not in seen:
+            seen.add(key)
+            yield entry

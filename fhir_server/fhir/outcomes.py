@@ -14,7 +14,7 @@ class Issue:
     """One finding. `code` is from the IssueType value set; `expression` is the FHIRPath of the element it is about.
 
     `location` names a place FHIRPath cannot: a line, a segment, a header, a query parameter (`http.count`). `details`
-    is (system, code) of a finer kind of issue; the text stands beside it then.
+    is (system, code) of a finer kind of issue, or two empty texts; the text stands beside it then.
     """
 
     code: str
@@ -31,7 +31,8 @@ class Issue:
             row["diagnostics"] = self.diagnostics
         else:
             system, code = self.details
-            row["details"] = {"coding": [{"system": system, "code": code}], "text": self.diagnostics}
+            coding = {"coding": [{"system": system, "code": code}]} if code else {}
+            row["details"] = {**coding, "text": self.diagnostics}
         if self.location:
             row["location"] = [self.location]
         if self.expression:
