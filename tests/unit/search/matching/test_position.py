@@ -37,7 +37,8 @@ def test_circles(text: str, expected: NearAsked) -> None:
 
 
 @pytest.mark.parametrize(
-    ("unit", "length"), [("mi", 1.609344), ("[mi_i]", 1.609344), ("[nmi_i]", 1.852), ("[ft_i]", 0.0003048)]
+    ("unit", "length"),
+    [("mi", 1.609344), ("[mi_i]", 1.609344), ("[mi_us]", 1.609347219), ("[nmi_i]", 1.852), ("[ft_i]", 0.0003048)],
 )
 def test_units_of_length(unit: str, length: float) -> None:
     assert asked_near(f"0|0|1|{unit}").kilometres == pytest.approx(length)
