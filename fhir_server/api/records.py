@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
+# The principal date of a resource that has none: before every other.
+UNDATED = -62_135_596_800_001
+
 
 class Stored(msgspec.Struct, frozen=True):
     """One version of a resource as the store holds it. A deleted one has no bytes.
@@ -45,7 +48,7 @@ class Index(msgspec.Struct, frozen=True):
 
     terms: tuple[int, ...] = ()
     ranges: tuple[str, ...] = ()
-    moment: int = 0
+    moment: int = UNDATED
     present: tuple[str, ...] = ()
 
 

@@ -59,7 +59,7 @@ def draft(call: Call, resource: Json, resource_id: str, version: int, method: st
     raw = encode(stamped)
     if len(raw) > MAX_RESOURCE_BYTES:
         raise TooLarge(f"A resource may have {MAX_RESOURCE_BYTES} bytes; this one has {len(raw)}.")
-    index = call.indexer.index(call.tenant, stamped)
+    index = call.indexer.index(call.tenant, stamped, call.base_url)
     return Draft(f"{resource['resourceType']}/{resource_id}", version, now, raw, method, index)
 
 

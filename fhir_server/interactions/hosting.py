@@ -11,7 +11,7 @@ from fhir_server.api.criteria import And, Criterion, Key, Moment, Nothing, Range
 from fhir_server.api.errors import Conflict, Deleted, Duplicate, InvalidRequest, NotFound, TooCostly
 from fhir_server.api.operation import Job, OperationContext, Parameters
 from fhir_server.api.ports import Answer, JobRecord
-from fhir_server.api.records import Draft, Stored
+from fhir_server.api.records import UNDATED, Draft, Stored
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id, local_reference
@@ -119,10 +119,10 @@ class HostedServer:
 
     def care_dates(self, low: int | None, high: int | None) -> Criterion:
         """Return the criterion of resources whose principal date touches [low, high), or which have none."""
-        dated: list[Criterion] = [Moment(low + 1 if low is not None else 1, None)]
+        dated: list[Criterion] = [Moment(low + 1 if low is not None else UNDATED + 1, None)]
         if high is not None:
             dated.append(any_of(*self._starts_before(high)))
-        return any_of(Moment(0, 1), And(tuple(dated)))
+        return any_of(Moment(UNDATED, UNDATED + 1), And(tuple(dated)))
 
     def _starts_before(self, high: int) -> list[Range]:
         indexer = self.call.indexer

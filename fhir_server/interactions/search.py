@@ -117,8 +117,8 @@ def _order(edition: Edition, query: SearchQuery) -> Order | None:
         return Order("updated", descending)
     if code == "_id":
         return Order("key", descending)
-    if len(query.types) == 1 and code == edition.indexer.principal_date(query.types[0]):
-        return Order("moment", descending)
+    if descending and len(query.types) == 1 and code == edition.indexer.principal_date(query.types[0]):
+        return Order("moment", descending)  # ascending, a period counts by its start, and what has no date is last
     return None
 
 

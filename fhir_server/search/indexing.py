@@ -21,10 +21,11 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from fhir_server.api.records import Index
+from fhir_server.api.records import UNDATED, Index
 from fhir_server.api.tenant import Tenant
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.fhirpath import Node
+from fhir_server.search.matching.missing import has_value
 from fhir_server.search.moments import principal_date
 from fhir_server.search.parameters import Parameter, Parameters
 from fhir_server.search.terms import (
@@ -60,15 +61,16 @@ _CANONICAL_VERSION = "|"
 class Found:
     """What has been found in one resource so far."""
 
-    __slots__ = ("moment", "present", "ranges", "references", "terms", "tokens")
+    __slots__ = ("base_url", "moment", "present", "ranges", "references", "terms", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, base_url: str = "") -> None:
+        self.base_url = base_url
         self.terms: set[str] = set()
         self.ranges: set[str] = set()
         self.references: dict[str, list[str]] = {}
         self.tokens: dict[str, list[tuple[str, str]]] = {}
         self.present: list[str] = []
-        self.moment = 0
+        self.moment = UNDATED
 
 
 Collect = Callable[[Iterable[Node], Found], None]
@@ -91,9 +93,12 @@ class Indexer:
             known = self._hashes[tenant.index_key] = TermHash(tenant.index_key)
         return known
 
-    def index(self, tenant: Tenant, resource: Json) -> Index:
-        """Return the terms, range strings, present parameters and principal date of a valid resource."""
-        found = Found()
+    def index(self, tenant: Tenant, resource: Json, base_url: str = "") -> Index:
+        """Return the terms, range strings, present parameters and principal date of a valid resource.
+
+        References below `base_url` (or the server's own, where it is set) are to resources here.
+        """
+        found = Found(self._base_url or base_url)
         self._plan_of(resource["resourceType"], "").collect(resource, found)
         for contained in resource.get("contained", ()):
             self._plan_of(contained["resourceType"], CONTAINED).collect(contained, found)
@@ -102,11 +107,11 @@ class Indexer:
 
     def principal_date(self, resource_type: str) -> str:
         """Return the code of the type's principal date parameter, or ''."""
-        return principal_date(resource_type, self._parameters.of(resource_type))
+        return principal_date(resource_type, self._parameters.core(resource_type))
 
     def pair(self, resource_type: str) -> tuple[str, tuple[str, ...]]:
         """Return the type's patient parameter and the parameters that are indexed together with it."""
-        return _pair(resource_type, self._parameters.of(resource_type))
+        return _pair(resource_type, self._parameters.core(resource_type))
 
     def _plan_of(self, resource_type: str, mark: str) -> TypePlan:
         plan = self._plans.get(mark + resource_type)
@@ -115,14 +120,14 @@ class Indexer:
         return plan
 
     def _plan(self, resource_type: str, mark: str) -> TypePlan:
-        parameters = self._parameters.of(resource_type)
+        parameters = self._parameters.core(resource_type)
         moment = self.principal_date(resource_type)
         steps: list[tuple[Parameter, Collect]] = []
         for parameter in self._parameters.indexed(resource_type):
             name = mark + parameter.index_name
             collect = partial(_COLLECTORS[parameter.type], name)
             if parameter.type == "reference":
-                collect = partial(_references, name, self._base_url)
+                collect = partial(_references, name)
             elif parameter.type == "uri" and parameter.code.startswith("_"):
                 collect = partial(_plain_uris, name)
             elif parameter.code == moment and not mark:
@@ -149,7 +154,7 @@ class TypePlan:
     ) -> None:
         self._name = name
         self._is_contained = name.startswith(CONTAINED)
-        self._steps = tuple((p.code, p.path.evaluate, collect) for p, collect in steps)
+        self._steps = tuple((p.presence, p.path.evaluate, collect) for p, collect in steps)
         self._compartment = compartment
         self._pair = pair
 
@@ -160,7 +165,8 @@ class TypePlan:
         for code, evaluate, collect in self._steps:
             nodes = evaluate(resource)
             if nodes:
-                present.append(code)
+                if has_value(nodes):
+                    present.append(code)
                 collect(nodes, found)
         if self._is_contained:
             return
@@ -215,7 +221,7 @@ def of_type_text(name: str, system: str, code: str, value: str) -> str:
     return f"{name}:of-type{SEPARATOR}{system}{SEPARATOR}{code.casefold()}{SEPARATOR}{value.casefold()}"
 
 
-def _references(name: str, base_url: str, nodes: Iterable[Node], found: Found) -> None:
+def _references(name: str, nodes: Iterable[Node], found: Found) -> None:
     seen = found.references.setdefault(name, [])
     for node in nodes:
         value = node.value
@@ -226,13 +232,15 @@ def _references(name: str, base_url: str, nodes: Iterable[Node], found: Found) -
         elif type(value) is dict:
             literal = value.get("reference")
             if type(literal) is str and literal[:1] != "#":
-                key = reference_key(literal, base_url)
+                key = reference_key(literal, found.base_url)
                 seen.append(key)
                 found.terms.add(name + SEPARATOR + key)
             for system, text in tokens(value.get("identifier"), "Identifier"):
                 code = text.casefold()
                 found.terms.add(f"{name}:identifier{SEPARATOR}{system}{SEPARATOR}{code}")
                 found.terms.add(f"{name}:identifier{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
+                if system:
+                    found.terms.add(f"{name}:identifier{SEPARATOR}{system}{SEPARATOR}")
 
 
 def _uri(name: str, value: str, found: Found) -> None:

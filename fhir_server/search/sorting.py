@@ -108,7 +108,8 @@ def _indexed_fields(parameters: Parameters, query: SearchQuery, outline: Outline
             values.append(outline.key.partition("/")[2])
         else:
             parameter = of_type[code]
-            name = parameter.index_name + (SEPARATOR + "low" if parameter.type == "date" else "")
+            end = SEPARATOR + ("high" if descending else "low") if parameter.type == "date" else ""
+            name = parameter.index_name + end
             prefix = range_prefix(name)
             found = [s[len(prefix) :] for s in outline.ranges if s.startswith(prefix)]
             values.append((max(found) if descending else min(found)) if found else LAST)
@@ -125,13 +126,13 @@ def _fields(parameters: Parameters, query: SearchQuery, record: Stored) -> Field
         elif code == "_id":
             values.append(record.id)
         else:
-            found = _texts(of_type[code], resource) if code in of_type else []
+            found = _texts(of_type[code], resource, descending=descending) if code in of_type else []
             values.append((max(found) if descending else min(found)) if found else LAST)
     return (*values, record.key)
 
 
-def _texts(parameter: Parameter, resource: dict[str, Any]) -> list[str]:
-    """Return the values of a parameter as texts that sort as its type does."""
+def _texts(parameter: Parameter, resource: dict[str, Any], *, descending: bool) -> list[str]:
+    """Return the values of a parameter as texts that sort as its type does; a period by the end that comes first."""
     if not parameter.expression:
         return []
     found: list[str] = []
@@ -143,7 +144,7 @@ def _texts(parameter: Parameter, resource: dict[str, Any]) -> list[str]:
             case "string":
                 found += [fold(t) for t in texts(value, kind)]
             case "date":
-                found += [ordered_time(low) for low, _ in times(value, kind)]
+                found += [ordered_time(interval[descending]) for interval in times(value, kind)]
             case "number":
                 found += [ordered_number(n) for n in numbers(value)]
             case "quantity":

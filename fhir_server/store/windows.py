@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 
+from fhir_server.api.records import UNDATED
+
 MAX_REMEMBERED = 20_000
 WIDER = 4
 FIRST_SPAN = 24 * 3600 * 1000
@@ -41,7 +43,7 @@ class Windows:
 
     def learn(self, group: Hashable, key: Hashable, moments: Sequence[int], *, full: bool) -> None:
         """Remember the moments of one page's matches, newest first; a page that is not full had all there are."""
-        dated = [m for m in moments if 0 < m < OPEN_END]
+        dated = [m for m in moments if UNDATED < m < OPEN_END]
         if not dated:
             return
         newest = max(dated[0], self._known[key][0]) if key in self._known else dated[0]

@@ -45,7 +45,7 @@ def present(one: Parameter, index: Index) -> Condition:
         return Condition(Everything(), exact=False)
     if not one.expression:
         return Condition(Nothing())
-    return Condition(Present(one.alias_of or one.code), exact=not one.target_type)
+    return Condition(Present(one.presence), exact=not one.target_type)
 
 
 def either(conditions: Iterable[Condition]) -> Condition:
