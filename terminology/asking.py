@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -11,7 +12,7 @@ from fhir_server.api import InvalidRequest, Json, NotFound, OperationContext, Or
 from terminology import TERMINOLOGY
 from terminology.checking import Rules
 from terminology.composing import Composer
-from terminology.failures import TerminologyError
+from terminology.failures import Broken, TerminologyError
 from terminology.issues import refusal
 from terminology.languages import Languages
 from terminology.sources import Sources, VersionRules
@@ -105,10 +106,18 @@ async def ask(context: OperationContext) -> Asked:
 
 
 def languages(context: OperationContext, *others: str) -> Languages:
-    """Return the languages a call wants names in, else the first of the others that is known."""
-    wanted = (context.parameters.one("displayLanguage"), context.languages, *others)
-    text = next((text for text in wanted if text), "")
-    return Languages.parse(text) if text else Languages()
+    """Return the languages a call wants names in, else those its client likes, else the first of the others known.
+
+    Raises Broken for a wish that cannot be read; what a client merely likes is passed over then.
+    """
+    wish = context.parameters.one("displayLanguage")
+    if wish:
+        return Languages.parse(str(wish))
+    for text in (context.languages, *others):
+        if text:
+            with suppress(Broken):
+                return Languages.parse(text)
+    return Languages()
 
 
 def rules(said: Parameters, liked: Languages) -> Rules:

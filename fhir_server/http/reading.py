@@ -92,7 +92,7 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
     prefer = headers.get(b"prefer", b"")
     return Request(
         method, segments, query, body, content, _conditions(headers), b"handling=strict" in prefer,
-        b"respond-async" in prefer,
+        b"respond-async" in prefer, headers.get(b"accept-language", b"").decode("latin-1"),
     )  # fmt: skip
 
 

@@ -45,7 +45,10 @@ async def operation(call: Call, route: Route, host: Host) -> Answer:
     assert handler is not None, "the registry finds only operations with a handler on the level"
     body = _own_body(call, found)
     given = parameters(call if body is None else replace(call, request=replace(call.request, body=None)), found)
-    context = OperationContext(route.type, route.id, given, call.records, host.server(call), call.request.query, body)
+    asked = call.request
+    context = OperationContext(
+        route.type, route.id, given, call.records, host.server(call), asked.query, body, asked.languages
+    )
     result = await handler(context)
     if isinstance(result, Job):
         return await host.accept(call, context, result)
@@ -182,9 +185,10 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def _from_resource(found: Registered, body: Any) -> dict[str, list[Any]]:
-    """Take a bare resource for the one parameter that is a resource."""
+    """Take a bare resource for the one parameter of its type, or the one that takes any resource."""
     kind = body.get("resourceType") if isinstance(body, dict) else None
-    fitting = [n for n, p in _inputs(found).items() if p.get("type") in ("Resource", "Any", kind)]
+    types = {name: parameter.get("type") for name, parameter in _inputs(found).items()}
+    fitting = [n for n, t in types.items() if t == kind] or [n for n, t in types.items() if t in ("Resource", "Any")]
     if kind is None or len(fitting) != 1:
         raise InvalidRequest(f"${found.code} takes a Parameters resource.", expression="Parameters")
     return {fitting[0]: [body]}

@@ -59,6 +59,7 @@ class Request:
     """One interaction asked for, over HTTP or in an entry of a batch.
 
     `path` has the segments after the base URL; `body` is the decoded resource, `content` the media type it came in.
+    `languages` is the header Accept-Language as it came.
     """
 
     method: str
@@ -69,3 +70,4 @@ class Request:
     conditions: Conditions = Conditions()
     strict: bool = False
     respond_async: bool = False
+    languages: str = ""

@@ -27,7 +27,9 @@ class Shelf:
 def concept(code: str, *children: Json, **properties: Any) -> Json:
     """Return a concept; properties by name, codes as text."""
     rows = [{"code": k, ("valueBoolean" if isinstance(v, bool) else "valueCode"): v} for k, v in properties.items()]
-    made: Json = {"code": code, "display": code.title(), "property": rows}
+    made: Json = {"code": code, "display": code.title()}
+    if rows:
+        made["property"] = rows
     return {**made, "concept": list(children)} if children else made
 
 
