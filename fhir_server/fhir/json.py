@@ -13,10 +13,7 @@ from typing import Any
 import msgspec
 
 MAX_DEPTH = 64
-# A smaller decimal is written with an exponent: a few characters could otherwise make any number of zeros.
-MAX_PLACES = 1000
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _UNCOUNTABLE = re.compile(rb'"[ \t\r\n]+:|\\u00(?:22|3[aA])')
 
@@ -25,34 +22,37 @@ class JsonError(ValueError):
     """The bytes are not acceptable JSON; the message says what and where, never quoting content."""
 
 
+class WrittenDecimal(Decimal):
+    """A Decimal that would be written in another way than it was: `0.00000001` as 1E-8, `1e2` as 1E+2."""
+
+    __slots__ = ("text",)
+    text: str
+
+
 def _decimal(text: str) -> Decimal:
     try:
-        return Decimal(text)
+        value = Decimal(text)
+        if ("e" in text or "E" in text or "0.000000" in text) and str(value) != text:
+            value = WrittenDecimal(text)
+            value.text = text
     except InvalidOperation:
         raise JsonError(f"a number of {len(text)} digits cannot be read") from None
+    return value
 
 
+def _as_written(value: Any) -> msgspec.Raw:
+    if isinstance(value, WrittenDecimal):
+        return msgspec.Raw(value.text.encode())
+    raise NotImplementedError(f"{type(value).__name__} has no JSON")
+
+
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_as_written).encode
 _decode = msgspec.json.Decoder(float_hook=_decimal).decode
 
 
 def encode(value: Any) -> bytes:
-    """Return the compact UTF-8 JSON of a value; Decimals are written with the digits they hold.
-
-    A Decimal's own text of `0.00000001` is `1E-8`. Few resources have one: what was written is searched for it.
-    """
-    raw = _encode(value)
-    return _encode(_without_exponents(value)) if b"E-" in raw else raw
-
-
-def _without_exponents(value: Any) -> Any:
-    kind = type(value)
-    if kind is dict:
-        return {name: _without_exponents(inner) for name, inner in value.items()}
-    if kind is list or kind is tuple:
-        return [_without_exponents(inner) for inner in value]
-    if kind is Decimal and "E-" in str(value) and int(value.as_tuple().exponent) >= -MAX_PLACES:
-        return msgspec.Raw(f"{value:f}".encode())
-    return value
+    """Return the compact UTF-8 JSON of a value; Decimals are written with the digits they hold."""
+    return _encode(value)
 
 
 def decode(raw: bytes) -> Any:

@@ -86,7 +86,7 @@ def boolean(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings |
 
 def decimal(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept a JSON number; one too long or too large to compute with is refused, because somebody would compute."""
-    if type(item) is Decimal:
+    if isinstance(item, Decimal):
         if item.is_finite() and -MAX_EXPONENT < item.adjusted() < MAX_EXPONENT:
             return None
     elif type(item) is int:
@@ -145,7 +145,7 @@ def _integer(lowest: int) -> Checker:
             if lowest <= item <= MAX_INTEGER:
                 return None
             return refuse("value", f"The number is not between {lowest} and {MAX_INTEGER}.")
-        if type(item) is Decimal:
+        if isinstance(item, Decimal):
             return refuse("value", "The number must be written without fraction and exponent.")
         return wrong_kind("a whole number", item)
 
