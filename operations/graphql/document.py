@@ -21,20 +21,29 @@ from graphql.language import (
 
 from fhir_server.api import InvalidRequest, NotSupported, TooCostly
 from operations.graphql.asked import Asked
-from operations.graphql.limits import MAX_QUERY_CHARS
+from operations.graphql.limits import MAX_PLANNED, MAX_QUERY_CHARS, MAX_TOKENS
 from operations.graphql.refusals import Refused, refused, refusing
 from operations.graphql.values import variable_values
 
 _KEPT = 256
+# How the parser ends what it says of queries that are too long or nested too deeply to read.
+_ABORTED = "Parsing aborted."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
-    """A query ready to be run."""
+    """A query ready to be planned."""
 
     operation: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
     variables: Mapping[str, Any]
+    work: int = 0
+
+    def spend(self, selections: int) -> None:
+        """Count selections looked at. Raises Refused when there were too many."""
+        self.work += selections
+        if self.work > MAX_PLANNED:
+            raise refusing(TooCostly("The query has too many fields for all the types they may be on."), self.operation)
 
 
 def read_document(asked: Asked) -> Document:
@@ -63,12 +72,12 @@ def read_document(asked: Asked) -> Document:
 def _parsed(text: str) -> DocumentNode:
     """Return the syntax tree, which nobody changes. Applications send the same few queries again and again."""
     try:
-        return parse(text)
+        return parse(text, max_lexical_tokens=MAX_TOKENS)
     except GraphQLSyntaxError as error:
         places = [(place.line, place.column) for place in error.locations or ()]
-        raise Refused(InvalidRequest(error.message.replace("Syntax Error:", "Syntax error:")), places) from None
-    except RecursionError:
-        raise refusing(TooCostly("The query is nested too deeply.")) from None
+        message = error.message.replace("Syntax Error:", "Syntax error:")
+        is_costly = message.endswith(_ABORTED)
+        raise Refused(TooCostly(message) if is_costly else InvalidRequest(message), places) from None
 
 
 def _chosen(operations: list[OperationDefinitionNode], name: str) -> OperationDefinitionNode:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from time import perf_counter
 from typing import Any
 
 from graphql.language import Node as SyntaxNode
@@ -23,7 +24,7 @@ from fhir_server.api.fhirpath import (
     Node,
     compile,
 )
-from operations.graphql.limits import MAX_FHIRPATH_STEPS
+from operations.graphql.limits import MAX_FHIRPATH_SECONDS, MAX_FHIRPATH_STEPS
 from operations.graphql.refusals import refused, refusing
 from operations.graphql.schema import Kind, field_of
 from operations.graphql.values import texts
@@ -45,6 +46,7 @@ class Filters:
 
     def __init__(self, now: int) -> None:
         moment = datetime.fromtimestamp(now / 1000, UTC)
+        self._seconds = MAX_FHIRPATH_SECONDS
         self._environment = Environment(now=lambda: moment, max_steps=MAX_FHIRPATH_STEPS)
 
     def of_elements(self, given: Mapping[str, Any], type_name: str, node: SyntaxNode) -> Filter | None:
@@ -100,14 +102,19 @@ class Filters:
         return matching
 
     def _evaluated(self, path: Path, focus: Node, resource: Json, variables: Mapping[str, Any]) -> list[Node]:
+        began = perf_counter()
         try:
-            return path.expression.evaluate(
+            found = path.expression.evaluate(
                 focus, resource=resource, variables=variables, environment=self._environment
             )
         except FhirPathBudgetExceeded:
             raise refusing(TooCostly("The FHIRPath takes too many steps on this list."), path.node) from None
         except FhirPathError as error:
             raise refused(f"The FHIRPath cannot be evaluated: {error}.", path.node) from None
+        self._seconds -= perf_counter() - began
+        if self._seconds < 0:
+            raise refusing(TooCostly("The FHIRPath of the query takes too long on all these lists."), path.node)
+        return found
 
 
 def _node(element: Any, type_name: str) -> Node:

@@ -13,7 +13,7 @@ from fhir_server.api import Json, NotFound, OperationContext, TooCostly, decode_
 from operations.graphql.limits import MAX_PAGE, MAX_RESOURCES, MAX_SEARCHES, TOGETHER
 from operations.graphql.output import Output
 from operations.graphql.plan import Step
-from operations.graphql.refusals import refusing
+from operations.graphql.refusals import at, refusing
 from operations.graphql.schema import Kind
 from operations.graphql.searches import Pairs, Search, Searches, next_cursor
 
@@ -156,16 +156,16 @@ class Loader:
         found: list[Json] = []
         after = search.after
         while True:
-            size = MAX_PAGE if search.count is None else search.count
+            size = MAX_PAGE if search.count is None else min(search.count - len(found), MAX_PAGE)
             bundle = await self._bundle(step, search.type, (*pairs, ("_count", str(size))), after)
-            found += [row["resource"] for row in bundle.get("entry", ())]
+            found += [row["resource"] for row in bundle["entry"]]
             after = next_cursor(bundle)
-            if not after or search.count is not None:
+            if not after or len(found) == search.count:
                 return found
 
     async def _page(self, step: Step, search: Search, pairs: Pairs) -> Found:
         bundle = await self._bundle(step, search.type, (*pairs, ("_count", str(search.count))), search.after)
-        total = bundle.get("total") if not search.after else None
+        total = bundle.get("total")
         if total is None and step.below is not None and any(s.field.name == "count" for s in step.below.steps):
             counted = await self._bundle(step, search.type, (*pairs, ("_summary", "count")), "")
             total = counted.get("total")
@@ -184,15 +184,16 @@ class Loader:
                 ),
                 step.node,
             )
-        bundle = await self._context.server.search(of_type, (*pairs, ("_cursor", after)) if after else pairs)
+        with at(step.node):
+            bundle = await self._context.server.search(of_type, (*pairs, ("_cursor", after)) if after else pairs)
         rows = [row for row in bundle.get("entry", ()) if row["search"]["mode"] == "match"]
         bundle["entry"] = rows
         self._spend(step, len(rows))
         return bundle
 
     def _kept(self, search: Search, found: list[Json]) -> Found:
-        if search.filter is not None and found:
-            found = list(search.filter(found, found[0]))
+        if search.filter is not None:
+            found = [resource for resource in found if search.filter([resource], resource)]
         return [(resource, Place(resource, resource)) for resource in found]
 
     def _spend(self, step: Step, resources: int = 1) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from graphql.language import Node, get_location
 
@@ -31,3 +32,12 @@ def refusing(failure: Failure, node: Node | None = None) -> Refused:
         return Refused(failure)
     found = get_location(node.loc.source, node.loc.start)
     return Refused(failure, [(found.line, found.column)])
+
+
+@contextmanager
+def at(node: Node) -> Iterator[None]:
+    """Give the failures of what is done for a part of a query the place of that part."""
+    try:
+        yield
+    except Failure as failure:
+        raise refusing(failure, node) from None

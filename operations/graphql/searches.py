@@ -12,7 +12,7 @@ from graphql.language import FieldNode
 from fhir_server.api import Json, Server
 from operations.graphql.filters import Filter, Filters
 from operations.graphql.limits import MAX_PAGE, PAGE
-from operations.graphql.refusals import refused
+from operations.graphql.refusals import at, refused
 from operations.graphql.schema import Field, Kind
 from operations.graphql.values import texts
 
@@ -74,8 +74,9 @@ class Searches:
             for name, value in given.items()
             if name not in ("_count", "_reference", "fhirpath")
         )
-        size = None if count is None else min(count, MAX_PAGE)
-        return Search(field.type, pairs, reference, size, fhirpath=given.get("fhirpath", ""), filter=condition)
+        if count is not None and field.kind is Kind.CONNECTION:
+            count = min(count, MAX_PAGE)
+        return Search(field.type, pairs, reference, count, fhirpath=given.get("fhirpath", ""), filter=condition)
 
     def _reference(self, field: Field, given: Mapping[str, Any], node: FieldNode, *, is_below: bool) -> str:
         code = given.get("_reference")
@@ -88,11 +89,13 @@ class Searches:
                 f"{field.name} inside a resource needs _reference: the search parameter that refers to it.", node
             )
         code = _code(code)
-        self._server.referred(field.type, code, {"resourceType": field.type})
+        with at(node):
+            self._server.referred(field.type, code, {"resourceType": field.type})
         return code
 
     def _from_cursor(self, field: Field, cursor: str, node: FieldNode) -> Search:
-        after, offset, count, path, *rest = self._server.unsign(cursor, "$graphql", field.type)
+        with at(node):
+            after, offset, count, path, *rest = self._server.unsign(cursor, "$graphql", field.type)
         pairs = tuple((str(name), str(value)) for name, value in zip(rest[::2], rest[1::2], strict=True))
         condition = self._filters.of_resources(path, node) if path else None
         return Search(field.type, pairs, "", int(count), int(offset), str(after), str(path), condition)

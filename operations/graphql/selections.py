@@ -19,8 +19,10 @@ from graphql.language import (
     print_ast,
 )
 
+from fhir_server.api import TooCostly
 from operations.graphql.document import Document
-from operations.graphql.refusals import refused
+from operations.graphql.limits import MAX_FIELDS
+from operations.graphql.refusals import refused, refusing
 from operations.graphql.schema import is_a, type_names
 from operations.graphql.values import arguments
 
@@ -52,12 +54,17 @@ def selected(document: Document, selections: Selections, type_name: str) -> list
     beside `resource(type: Group)` needs it.
     """
     found: list[Selected] = []
+    by_key: dict[str, list[Selected]] = {}
     for holder, node in _fields(document, selections, type_name, set()):
         key = node.alias.value if node.alias else node.name.value
         below = [node.selection_set] if node.selection_set is not None else []
-        twin = next((s for s in found if s.key == key and _may_merge(s, node, holder)), None)
+        twins = by_key.setdefault(key, [])
+        twin = next((s for s in twins if _may_merge(s, node, holder)), None)
         if twin is None:
             found.append(Selected(key, node, below, [holder]))
+            twins.append(found[-1])
+            if len(found) > MAX_FIELDS:
+                raise refusing(TooCostly(f"The query selects more than {MAX_FIELDS} fields."), node)
         else:
             twin.below += below
             twin.sets.append(holder)
@@ -82,6 +89,7 @@ def _fields(
 ) -> Iterator[tuple[SelectionSetNode, FieldNode]]:
     """Yield the fields with the selection set each stands in; a fragment is spread once."""
     for selection_set in selections:
+        document.spend(len(selection_set.selections))
         for node in selection_set.selections:
             if not _is_included(node.directives or (), document.variables):
                 continue
