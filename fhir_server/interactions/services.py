@@ -91,7 +91,8 @@ class Call:
     def searching(self) -> Search:
         """Return a search to be made in this call."""
         services = self.services
-        return Search(self.tenant, self.records, services.terminology, services.clock.now(), self.base_url)
+        group = (self.tenant.database, self.scope.access.predicate)
+        return Search(self.tenant, self.records, services.terminology, services.clock.now(), self.base_url, group)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

@@ -3,7 +3,7 @@
 The forms (see terms.py; `P` is `Type.parameter`):
 
     token       P␟system␟code   P␟any␟code   P␟system␟   P:of-type␟system␟code␟value     equality
-    reference   P␟Type/id       P␟http://...  P:identifier as token
+    reference   P␟Type/id       P␟http://...  P␟own key#, to what is contained   P:identifier as token
     uri         P␟uri           and the range string P + uri
     string      P␟exact␟text    and the range string P + folded text
     date        range strings P␟low + start and P␟high + end
@@ -61,10 +61,11 @@ _CANONICAL_VERSION = "|"
 class Found:
     """What has been found in one resource so far."""
 
-    __slots__ = ("base_url", "moment", "present", "ranges", "references", "terms", "tokens")
+    __slots__ = ("base_url", "key", "moment", "present", "ranges", "references", "terms", "tokens")
 
-    def __init__(self, base_url: str = "") -> None:
+    def __init__(self, base_url: str = "", key: str = "") -> None:
         self.base_url = base_url
+        self.key = key
         self.terms: set[str] = set()
         self.ranges: set[str] = set()
         self.references: dict[str, list[str]] = {}
@@ -98,7 +99,7 @@ class Indexer:
 
         References below `base_url` (or the server's own, where it is set) are to resources here.
         """
-        found = Found(self._base_url or base_url)
+        found = Found(self._base_url or base_url, f"{resource['resourceType']}/{resource.get('id', '')}")
         self._plan_of(resource["resourceType"], "").collect(resource, found)
         for contained in resource.get("contained", ()):
             self._plan_of(contained["resourceType"], CONTAINED).collect(contained, found)
@@ -231,7 +232,9 @@ def _references(name: str, nodes: Iterable[Node], found: Found) -> None:
                 found.terms.add(name + SEPARATOR + value.partition(_CANONICAL_VERSION)[0])
         elif type(value) is dict:
             literal = value.get("reference")
-            if type(literal) is str and literal[:1] != "#":
+            if type(literal) is str and literal[:1] == "#":
+                found.terms.add(name + SEPARATOR + within(found.key))
+            elif type(literal) is str:
                 key = reference_key(literal, found.base_url)
                 seen.append(key)
                 found.terms.add(name + SEPARATOR + key)
@@ -241,6 +244,11 @@ def _references(name: str, nodes: Iterable[Node], found: Found) -> None:
                 found.terms.add(f"{name}:identifier{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
                 if system:
                     found.terms.add(f"{name}:identifier{SEPARATOR}{system}{SEPARATOR}")
+
+
+def within(key: str) -> str:
+    """Return what a reference to a resource contained in that of the key is indexed as."""
+    return key + CONTAINED
 
 
 def _uri(name: str, value: str, found: Found) -> None:

@@ -7,7 +7,7 @@ https://hl7.org/fhir/R4/search.html#chaining, https://hl7.org/fhir/R4/search.htm
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 from fhir_server.api.criteria import Criterion, Everything, Key, Nothing, Order, Position, Term, all_of
@@ -15,10 +15,11 @@ from fhir_server.api.errors import TooCostly
 from fhir_server.api.ports import Reading
 from fhir_server.api.records import Stored
 from fhir_server.fhir.json import decode_stored
-from fhir_server.search.conditions import Condition, Index, condition, present
+from fhir_server.search.conditions import NARROW_TARGETS, Condition, Index, present
+from fhir_server.search.indexing import CONTAINED, within
 from fhir_server.search.matching import matcher
 from fhir_server.search.parameters import Parameter
-from fhir_server.search.plan import Json, Part, Plan, on_each
+from fhir_server.search.plan import Json, Part, Plan, Test, contained_of, on_each
 from fhir_server.search.query import Filter
 from fhir_server.search.terms import SEPARATOR, TermHash
 from fhir_server.search.values import reference_key
@@ -28,8 +29,31 @@ FEW = 1_000
 MOST = 10_000
 MAX_SEARCHES = 500
 _BATCH = 500
+# Milliseconds after which it is asked again whether there are contained resources of a type.
+FORGOTTEN_AFTER = 1_000
 
 Inner = Callable[[str], Awaitable[Plan | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """How a chain is followed into the resource itself: what finds the containers, and what is contained is tested by.
+
+    https://hl7.org/fhir/R4/search.html#contained
+    """
+
+    target: str
+    where: Criterion
+    test: Test
+
+    async def met(self, parameter: Parameter, resource: Json) -> bool:
+        """Whether the resource refers, by the parameter, to one it contains that passes."""
+        rows = contained_of(resource, (self.target,))
+        if not rows:
+            return False
+        held = await self.test(rows)
+        ids = {f"#{row.get('id')}" for row, h in zip(rows, held, strict=True) if h}
+        return bool(ids) and not ids.isdisjoint(_literals(parameter, resource))
 
 
 @dataclass(slots=True)
@@ -48,6 +72,30 @@ class Links:
             )
 
 
+class ContainedTypes:
+    """Which types a tenant has contained resources of, so that chains look into these only where there are some.
+
+    That there are some stays so; that there are none is asked again after a second.
+    """
+
+    def __init__(self) -> None:
+        self._there: set[Hashable] = set()
+        self._absent_until: dict[Hashable, int] = {}
+
+    async def has(self, records: Reading, term: TermHash, group: Hashable, resource_type: str, now: int) -> bool:
+        """Whether any resource contains one of the type. `group` is the tenant with the access of the caller."""
+        key = (group, resource_type)
+        if key in self._there:
+            return True
+        if self._absent_until.get(key, 0) > now:
+            return False
+        if await records.outlines(Term((term(CONTAINED + resource_type),)), 1):
+            self._there.add(key)
+            return True
+        self._absent_until[key] = now + FORGOTTEN_AFTER
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Following:
     """What following links needs of the search it is done for."""
@@ -56,6 +104,7 @@ class Following:
     links: Links
     base_url: str
     eager: bool
+    inside: Callable[[str], Awaitable[Inside | None]] | None = None
 
 
 async def to_matching(one: Filter, targets: Sequence[str], inner: Inner, index: Index, following: Following) -> Part:
@@ -77,17 +126,44 @@ async def to_matching(one: Filter, targets: Sequence[str], inner: Inner, index: 
                 f"{one.parameter.code} links to more than {MOST} matches. Narrow it.", location=one.location
             )
         if found is None:
-            return _looked_up(one, dict(plans), index, following)
+            return await _looked_up(one, dict(plans), index, following)
         keys += found
-    values = tuple(keys)
-    made = Filter(one.parameter, "", values, "", one.per_type)
-    where = condition(made, index) if values else Condition(Nothing())
-    return Part(where, on_each(matcher(made, index.parameters, index.setting)))
+    insides = [i for i in [await following.inside(t) for t, _ in plans] if i] if following.inside else []
+    return await _by_keys(one, keys, insides, index, following)
 
 
-def _looked_up(one: Filter, plans: dict[str, Plan], index: Index, following: Following) -> Part:
+async def _by_keys(
+    one: Filter, keys: Sequence[str], insides: Sequence[Inside], index: Index, following: Following
+) -> Part:
+    """Return the part of referring to one of the keys, or to a contained resource that passes."""
+    containers = []
+    for inside in insides:
+        found = await all_matching(following.records, Plan(inside.where), MOST)
+        if found is None:
+            raise TooCostly(f"{one.parameter.code}: too much is contained in others.", location=one.location)
+        for record in found:
+            resource = decode_stored(record.raw)
+            if await inside.met(parameter_of(one, resource), resource):
+                containers.append(within(record.key))
+    if not keys and not containers:
+        return Part(Condition(Nothing()), on_each(lambda resource: False))
+    names = {index.name(p) for p in one.per_type or (one.parameter,)}
+    texts = (name + SEPARATOR + key for name in names for key in (*keys, *containers))
+    where = index.texts(texts, broad=not all(k.startswith(NARROW_TARGETS) for k in keys))
+    own = frozenset(containers)
+    made = Filter(one.parameter, "", tuple(keys) or ("_",), "", one.per_type)
+    refers = matcher(made, index.parameters, index.setting)
+
+    def holds(resource: Json) -> bool:
+        return refers(resource) or within(f"{resource['resourceType']}/{resource.get('id')}") in own
+
+    return Part(Condition(where), on_each(holds), () if containers else tuple(keys))
+
+
+async def _looked_up(one: Filter, plans: dict[str, Plan], index: Index, following: Following) -> Part:
     """Return the part that looks from each result at what it refers to; what was looked at is remembered."""
     known: dict[str, bool] = {}
+    insides = [i for i in [await following.inside(t) for t in plans] if i] if following.inside else []
 
     async def test(resources: Sequence[Json]) -> list[bool]:
         rows = [local_references(parameter_of(one, r), r, following.base_url) for r in resources]
@@ -100,7 +176,10 @@ def _looked_up(one: Filter, plans: dict[str, Plan], index: Index, following: Fol
                 found = await matching_keys(following, narrowed, len(some), one.location)
                 known.update(dict.fromkeys(found or (), True))
         known.update((key, False) for key in unknown if key not in known)
-        return [any(known[key] for key in row) for row in rows]
+        return [
+            any(known[key] for key in row) or any([await i.met(parameter_of(one, r), r) for i in insides])
+            for row, r in zip(rows, resources, strict=True)
+        ]
 
     return Part(Condition(present(one.parameter, index).where, exact=False), test)
 
@@ -216,11 +295,12 @@ def _referred(
 
 def local_references(parameter: Parameter, resource: Json, base_url: str) -> set[str]:
     """Return the keys of the resources here that a resource refers to by a parameter."""
-    found = set()
+    keys = {reference_key(literal, base_url) for literal in _literals(parameter, resource)}
+    return {k for k in keys if not parameter.target_type or k.startswith(parameter.target_type + "/")}
+
+
+def _literals(parameter: Parameter, resource: Json) -> Iterator[str]:
     for node in parameter.path.evaluate(resource):
         literal = node.value.get("reference") if isinstance(node.value, dict) else None
         if isinstance(literal, str):
-            key = reference_key(literal, base_url)
-            if not parameter.target_type or key.startswith(parameter.target_type + "/"):
-                found.add(key)
-    return found
+            yield literal

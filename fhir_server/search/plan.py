@@ -21,10 +21,14 @@ Test = Callable[[Sequence[Json]], Awaitable[list[bool]]]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a query: its condition of the index, and the test that is the whole truth about it."""
+    """One part of a query: its condition of the index, and the test that is the whole truth about it.
+
+    `keys` are there where the part says no more than that one of these is referred to.
+    """
 
     condition: Condition
     test: Test
+    keys: tuple[str, ...] = ()
 
     @property
     def residual(self) -> Test | None:

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.api.criteria import (
@@ -36,7 +36,7 @@ from fhir_server.search import filtering
 from fhir_server.search.conditions import Condition, Index, condition, forms, on_moment, reference_keys
 from fhir_server.search.indexing import CONTAINED, Indexer
 from fhir_server.search.library import TenantLibrary
-from fhir_server.search.linking import Following, Links, from_matching, to_matching
+from fhir_server.search.linking import ContainedTypes, Following, Inside, Links, from_matching, to_matching
 from fhir_server.search.matching import Codes, Setting, matcher
 from fhir_server.search.matching.asking import asked, unsupported
 from fhir_server.search.matching.comparing import matcher_of
@@ -65,6 +65,7 @@ class Search:
     terminology: Terminology
     now: int
     base_url: str
+    group: Hashable = None
     eager: bool = False
     links: Links = field(default_factory=Links)
 
@@ -81,6 +82,7 @@ class Planner:
     indexer: Indexer
     parser: QueryParser
     parameters: Parameters
+    contained_types: ContainedTypes = field(default_factory=ContainedTypes)
 
     async def plan(self, query: SearchQuery, search: Search) -> Plan:
         """Return the plan of a query. What it links to is read with the rights of the caller.
@@ -101,8 +103,10 @@ class Planner:
         kinds: Criterion = Everything()
         if query.types:
             kinds = Term(tuple(map(index.term, query.types)), broad=True)
-        joined, filters = self._pairs(query, list(query.filters), index)
-        parts = [await self._part(query, one, search, index) for one in filters]
+        made = {one: await self._chained(one, search, index) for one in query.filters if one.chain}
+        followed = [_followed(one, made.get(one)) for one in query.filters]
+        joined, filters = self._pairs(query, followed, index)
+        parts = [made[f] if f in made else await self._part(query, f, search, index) for f in filters]
         parts += await self._others(query, search)
         wheres = sorted((*joined, *(p.condition.where for p in parts)), key=_rank)
         tests = [p.residual for p in parts if p.residual is not None]
@@ -120,8 +124,8 @@ class Planner:
             return Part(Condition(_keys(query, ids)), on_each(lambda resource: resource.get("id") in ids))
         if one.parameter.code == "_lastUpdated" and one.modifier != "missing":
             return self._updated(one, index)
-        made = self._on_moment(query, one, index) or condition(one, index)
-        return Part(made, on_each(matcher(one, self.parameters, index.setting)))
+        truth = on_each(matcher(one, self.parameters, index.setting))
+        return Part(self._on_moment(query, one, index) or condition(one, index), truth)
 
     async def _chained(self, one: Filter, search: Search, index: Index) -> Part:
         """Return the part of a chain: `subject:Patient.name=x`. https://hl7.org/fhir/R4/search.html#chaining"""
@@ -134,7 +138,19 @@ class Planner:
             understood.append(target)
             return await self.plan(query, search)
 
-        part = await to_matching(one, _targets(one), inner, index, search.following)
+        async def inside(target: str) -> Inside | None:
+            group = search.group
+            if index.contained or not await self.contained_types.has(
+                search.records, index.term, group, target, search.now
+            ):
+                return None
+            query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
+            if query.issues or query.reverses:
+                return None
+            whole = await self._contained(query, search)
+            return Inside(target, whole.condition.where, await self.of_contained(query, search))
+
+        part = await to_matching(one, _targets(one), inner, index, replace(search.following, inside=inside))
         if not understood:
             raise InvalidRequest(
                 f"{one.parameter.code}.{one.chain[:64]}: no type it refers to has that parameter.",
@@ -316,6 +332,13 @@ class Planner:
         wheres = sorted((*_flat(plan.where), *(p.condition.where for p in parts)), key=_rank)
         tests = [t for t in (plan.test, *(p.residual for p in parts)) if t is not None]
         return Plan(all_of(*wheres), all_tests(tests) if tests else None)
+
+
+def _followed(one: Filter, made: Part | None) -> Filter:
+    """Return a chain that has been followed to a few resources as the filter for references to them."""
+    if made is None or not 0 < len(made.keys) <= MAX_PAIRS:
+        return one
+    return Filter(one.parameter, "", made.keys, "", one.per_type)
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -107,7 +107,7 @@ def _period(value: Json) -> tuple[int, int]:
 
 def numbers(value: Any) -> Iterator[Decimal]:
     """Yield the number, or the ends of a Range."""
-    if type(value) is Decimal:
+    if isinstance(value, Decimal):
         yield value
     elif type(value) is int:
         yield Decimal(value)

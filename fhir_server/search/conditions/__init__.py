@@ -14,7 +14,7 @@ from fhir_server.search.conditions.composite import composite, position
 from fhir_server.search.conditions.condition import Condition, Index, both, either, negated, present
 from fhir_server.search.conditions.date import date, on_moment
 from fhir_server.search.conditions.number import number, quantity, with_ranges
-from fhir_server.search.conditions.reference import reference, reference_keys
+from fhir_server.search.conditions.reference import NARROW_TARGETS, reference, reference_keys
 from fhir_server.search.conditions.text import string, uri
 from fhir_server.search.conditions.token import forms, token
 from fhir_server.search.elements import may_be_a_range
@@ -23,6 +23,7 @@ from fhir_server.search.matching.missing import asked_missing
 from fhir_server.search.query import Filter
 
 __all__ = [
+    "NARROW_TARGETS",
     "Condition",
     "Index",
     "both",

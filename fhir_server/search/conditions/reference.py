@@ -42,7 +42,7 @@ def reference_keys(one: Filter, value: str, base_url: str) -> list[str]:
     said = one.modifier if one.modifier != "identifier" else ""
     said = said or parameter.target_type
     if ask.is_id:
-        return [f"{target}/{ask.key}" for target in ((said,) if said else parameter.targets)] + [ask.key]
+        return [f"{said}/{ask.key}"] if said else [*(f"{target}/{ask.key}" for target in parameter.targets), ask.key]
     if said and "://" not in ask.key and not ask.key.startswith((said + "/", "urn:")):
         return []
     return [ask.key]

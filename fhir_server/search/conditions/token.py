@@ -48,15 +48,23 @@ def _equal(one: Filter, value: str, index: Index, *, broad: bool) -> Condition:
     ask = asked(one, asked_token, value)
     name = index.name(one.parameter)
     texts = (f"{name}{SEPARATOR}{form}" for form in forms(one.parameter, ask))
-    return Condition(index.texts(texts, broad=broad), exact=ask[0] != BOOLEANS)
+    found = Condition(index.texts(texts, broad=broad), exact=ask[0] != BOOLEANS)
+    if ask[1] is None and _is_implied(one.parameter, ask[0]):  # any code at all
+        return either((found, present(one.parameter, index)))
+    return found
 
 
 def forms(parameter: Parameter, ask: TokenAsked) -> Iterator[str]:
     """Yield the texts, after the parameter's name, of which a resource that matches has one."""
     system, code = ask
     yield f"{ANY_SYSTEM if system is None else system}{SEPARATOR}{code or ''}"
-    if system and system in (BOOLEANS, implied_system(parameter.resource_type, parameter.expression)):
-        yield f"{'' if code else ANY_SYSTEM}{SEPARATOR}{code or ''}"
+    if code and _is_implied(parameter, system):
+        yield f"{SEPARATOR}{code}"
+
+
+def _is_implied(parameter: Parameter, system: str | None) -> bool:
+    """Whether values that name no system can be of this one."""
+    return bool(system) and system in (BOOLEANS, implied_system(parameter.resource_type, parameter.expression))
 
 
 def _of_sets(one: Filter, index: Index) -> Condition:

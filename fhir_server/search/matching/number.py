@@ -123,7 +123,7 @@ def comparison(prefix: str, value: Any, low: Any, high: Any) -> Comparison:
 
 def decimal(value: Any) -> Decimal | None:
     """Return a JSON number as a Decimal, anything else as None."""
-    if type(value) is Decimal:
+    if isinstance(value, Decimal):
         return value
     return Decimal(value) if type(value) is int else None
 

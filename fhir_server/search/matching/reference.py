@@ -75,7 +75,7 @@ def _literal(one: Filter, setting: Setting, target: str) -> NodesTest:
     base_url = setting.base_url
     wanted = [asked(one, lambda text: asked_reference(text, base_url), value) for value in one.values]
     ids = {a.key for a in wanted if a.is_id}
-    keys = {a.key for a in wanted}
+    keys = {a.key for a in wanted if not (a.is_id and target)}
     types = frozenset((target,) if target else one.parameter.targets)
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
