@@ -17,6 +17,7 @@ def test_all_is_sorted_and_complete() -> None:
         "ports",
         "records",
         "tenant",
+        "terminology",
     }
     assert sorted(set(public) - modules) == sorted(api.__all__)
     assert list(api.__all__) == sorted(api.__all__)

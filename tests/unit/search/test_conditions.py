@@ -5,57 +5,46 @@ https://hl7.org/fhir/R4/search.html#ptypes. The criterion of each query is held 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from decimal import Decimal
 
 import pytest
 
-from fhir_server.api import And, Criterion, Index, InvalidRequest, Not, Nothing, Or, Range, Tenant, Term
-from fhir_server.fhir.dates import parse_range
-from fhir_server.fhir.definitions import r4
+from fhir_server.api import Everything
 from fhir_server.fhir.json import decode
-from fhir_server.search.conditions import condition
-from fhir_server.search.indexing import Indexer
-from fhir_server.search.parameters import Parameters
-from fhir_server.search.query import QueryParser
-
-Json = dict[str, Any]
-
-BASE = "https://here.example/fhir"
-NOW = parse_range("2026-01-01")[0]
-TENANT = Tenant("t", "t", b"k" * 32)
-PARAMETERS = Parameters(r4())
-INDEXER = Indexer(r4(), PARAMETERS, BASE)
-PARSER = QueryParser(PARAMETERS, r4().resource_types)
+from fhir_server.search.conditions import Condition, Index, condition
+from fhir_server.search.matching import Codes, Setting, matcher
+from fhir_server.search.query import Filter
+from tests.unit.search.memory import BASE, NOW, PARAMETERS, PARSER, TERM, Json, kept, meets
 
 
-def meets(index: Index, where: Criterion) -> bool:
-    """Whether a criterion holds, as api.criteria says it."""
-    match where:
-        case Term(terms):
-            return not set(terms).isdisjoint(index.terms)
-        case Range(low, high):
-            return any(low <= text < high for text in index.ranges)
-        case And(conditions):
-            return all(meets(index, c) for c in conditions)
-        case Or(conditions):
-            return any(meets(index, c) for c in conditions)
-        case Not(inner):
-            return not meets(index, inner)
-        case Nothing():
-            return False
-    raise AssertionError(f"not made by a filter: {where}")
+def asked(resource_type: str, name: str, value: str) -> Filter:
+    """Return the one filter of a query."""
+    (only,) = PARSER.parse(resource_type, [(name, value)], strict=True).filters
+    return only
 
 
-def criterion(resource_type: str, name: str, value: str) -> Criterion:
-    """Return the criterion of one parameter of a query."""
-    query = PARSER.parse(resource_type, [(name, value)], strict=True)
-    (only,) = query.filters
-    return condition(only, INDEXER.hash_of(TENANT), NOW, BASE)
+def index_of(codes: Mapping[str, Codes] | None = None) -> Index:
+    """Return the index with some value sets expanded."""
+    return Index(TERM, PARAMETERS, Setting(NOW, BASE, codes or {}))
 
 
-def finds(resource: Json, name: str, value: str) -> bool:
-    """Whether a query finds a resource."""
-    return meets(INDEXER.index(TENANT, resource), criterion(resource["resourceType"], name, value))
+def made(resource_type: str, name: str, value: str, codes: Mapping[str, Codes] | None = None) -> Condition:
+    """Return the condition of one parameter of a query."""
+    return condition(asked(resource_type, name, value), index_of(codes))
+
+
+def finds(resource: Json, name: str, value: str, codes: Mapping[str, Codes] | None = None) -> bool:
+    """Whether a query finds a resource; the index and what is tested on the resource must not contradict each other."""
+    one = asked(resource["resourceType"], name, value)
+    index = index_of(codes)
+    where = condition(one, index)
+    held = meets(kept(resource), where.where)
+    matches = matcher(one, PARAMETERS, index.setting)(resource)
+    if where.exact:
+        assert held is matches
+    assert held or not matches
+    return matches
 
 
 PATIENT: Json = {
@@ -261,31 +250,159 @@ def test_a_quantity_is_compared_in_its_unit(value: str, expected: bool) -> None:
     assert finds(decode(raw % UCUM.encode()), "value-quantity", value) is expected
 
 
+WARD: Json = {
+    "resourceType": "Location",
+    "id": "w",
+    "address": {"line": ["1 Straße"], "city": "Köln"},
+    "position": {"latitude": Decimal("50.94"), "longitude": Decimal("6.96")},
+}
+SET: Json = {
+    "resourceType": "ValueSet",
+    "id": "s",
+    "url": "http://example.org/fhir/ValueSet/colours",
+    "version": "2",
+    "status": "active",
+    "useContext": [
+        {"code": {"system": "urn:kind", "code": "venue"}, "valueCodeableConcept": {"coding": [{"code": "ward"}]}},
+        {"code": {"system": "urn:kind", "code": "age"}, "valueRange": {"low": {"value": 18}}},
+    ],
+}
+PRESSURE: Json = {
+    "resourceType": "Observation",
+    "id": "p",
+    "status": "final",
+    "code": {"text": "Blood pressure", "coding": [{"system": "urn:c", "code": "BP", "display": "Arterial"}]},
+    "component": [
+        {"code": {"coding": [{"system": "urn:c", "code": "sys"}]}, "valueQuantity": {"value": 120, "unit": "mmHg"}},
+        {"code": {"coding": [{"system": "urn:c", "code": "dia"}]}, "valueQuantity": {"value": 80, "unit": "mmHg"}},
+    ],
+}
+INSURED: Json = {
+    "resourceType": "Patient",
+    "id": "i",
+    "identifier": [
+        {"type": {"coding": [{"system": "urn:v2", "code": "MR"}]}, "value": "7"},
+        {"type": {"coding": [{"system": "urn:v2", "code": "SS"}]}, "value": "8"},
+    ],
+}
+CODES = {"urn:set": frozenset({("urn:c", "BP"), ("urn:c", "x")}), "urn:other": frozenset({("urn:c", "x")})}
+
+
 @pytest.mark.parametrize(
-    ("resource_type", "name", "value"),
+    ("resource", "name", "value", "expected"),
     [
-        ("Patient", "birthdate", "yesterday"),
-        ("Patient", "birthdate", "xx2020"),
-        ("Patient", "birthdate", "2020-02-30"),
-        ("Patient", "birthdate:exact", "2020"),
-        ("Patient", "identifier", "|"),
-        ("Patient", "gender:exact", "male"),
-        ("Patient", "family:contains", "x"),
-        ("Patient", "family", "  "),
-        ("Patient", "general-practitioner:Patient", "1"),
-        ("Patient", "general-practitioner:Rock", "1"),
-        ("Patient", "_profile:below", "urn:x"),
-        ("RiskAssessment", "probability", "half"),
-        ("RiskAssessment", "probability", "NaN"),
-        ("RiskAssessment", "probability", "Infinity"),
-        ("RiskAssessment", "probability", "1e999999"),
-        ("RiskAssessment", "probability", "1e-999999999999"),
-        ("Observation", "value-quantity", "5|mg"),
-        ("Observation", "value-quantity", "5||mg"),
-        ("Observation", "value-quantity", f"mg|{UCUM}|5"),
+        (PATIENT, "gender:missing", "false", True),
+        (PATIENT, "gender:missing", "true", False),
+        (PATIENT, "birthdate:missing", "true", True),
+        (PATIENT, "birthdate:missing", "true,false", True),
+        (PATIENT, "phonetic:missing", "false", True),
+        ({**PATIENT, "birthDate": "", "_birthDate": {"extension": []}}, "gender:missing", "true", False),
+        (PATIENT, "family:contains", "ller-SM", True),
+        (PATIENT, "family:contains", "anna", False),
+        (PATIENT, "gender", "http://hl7.org/fhir/administrative-gender|female", True),
+        (PATIENT, "gender", "http://hl7.org/fhir/administrative-gender|", True),
+        (PATIENT, "gender", "|female", True),
+        (PATIENT, "gender", "urn:other|female", False),
+        (PATIENT, "active", "http://terminology.hl7.org/CodeSystem/special-values|true", True),
+        (PATIENT, "active:not", "http://terminology.hl7.org/CodeSystem/special-values|true", False),
+        (PATIENT, "_profile", "https://example.org/p", True),
+        (PATIENT, "_profile:below", "https://example.org", True),
+        (PATIENT, "_profile:below", "https://example.org/p/q", False),
+        (PATIENT, "_profile:above", "https://example.org/p/q", True),
+        (PATIENT, "general-practitioner:identifier", "urn:npi|", True),
+        (PATIENT, "_content", "anna smith", True),
+        (PATIENT, "_text", "anna", False),
+        (INSURED, "identifier:of-type", "urn:v2|MR|7", True),
+        (INSURED, "identifier:of-type", "urn:v2|mr|7", True),
+        (INSURED, "identifier:of-type", "urn:v2|MR|8", False),
+        (WARD, "address", "1 strasse", True),
+        (WARD, "address-city", "koln", True),
+        (WARD, "near", "51|7|10|km", True),
+        (WARD, "near", "51|7|5|km", False),
+        (WARD, "near", "51|8|50|km", False),
+        (SET, "url", "http://example.org/fhir/ValueSet/colours|2", True),
+        (SET, "url", "http://example.org/fhir/ValueSet/colours|3", False),
+        (SET, "url:below", "http://example.org/fhir", True),
+        (SET, "url:below", "http://example.org/fh", False),
+        (SET, "url:above", "http://example.org/fhir/ValueSet/colours/red", True),
+        (SET, "url:above", "http://example.org/fhir/ValueSet", False),
+        (SET, "context-quantity", "gt40", True),
+        (SET, "context-quantity", "lt17", False),
+        (SET, "context-type-value", "venue$ward", True),
+        (SET, "context-type-value", "age$ward", False),
+        (SET, "context-type-quantity", "age$ge18", True),
+        (SET, "context-type-quantity", "venue$ge18", False),
+        (PRESSURE, "code:text", "blood", True),
+        (PRESSURE, "code:text", "arterial", True),
+        (PRESSURE, "code:text", "pressure", False),
+        (PRESSURE, "code:in", "urn:set", True),
+        (PRESSURE, "code:not-in", "urn:set", False),
+        (PRESSURE, "code:in", "urn:other", False),
+        (PRESSURE, "code:not-in", "urn:other", True),
+        (PRESSURE, "code:below", "urn:set", True),
+        (PRESSURE, "component-code-value-quantity", "urn:c|sys$gt100", True),
+        (PRESSURE, "component-code-value-quantity", "urn:c|dia$gt100", False),
+        (PRESSURE, "component-value-quantity", "120||mmHg", True),
+        (PRESSURE, "component-value-quantity", "120||mm", False),
+        (PRESSURE, "value-date:missing", "true", True),
     ],
 )
-def test_what_the_type_cannot_have_is_refused_by_name(resource_type: str, name: str, value: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        criterion(resource_type, name, value)
-    assert [i.location for i in refused.value.issues] == [f"http.{name.partition(':')[0]}"]
+def test_what_only_the_resource_can_tell(resource: Json, name: str, value: str, expected: bool) -> None:
+    assert finds(resource, name, value, CODES) is expected
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "value", "exact"),
+    [
+        ("Patient", "gender", "male", True),
+        ("Patient", "gender:not", "male", True),
+        ("Patient", "gender:missing", "true", True),
+        ("Patient", "identifier", "urn:mrn|1", True),
+        ("Patient", "family", "smi", True),
+        ("Patient", "family", "smi,sch", True),
+        ("Patient", "family", "s" * 1000, True),
+        ("Patient", "family", "s" * 1001, False),
+        ("Patient", "family:exact", "Smith", True),
+        ("Patient", "family:contains", "mit", False),
+        ("Patient", "birthdate", "2020-03", True),
+        ("Patient", "birthdate", "gt2020", True),
+        ("Patient", "_profile", "https://example.org/p", True),
+        ("Patient", "organization", "Organization/1", True),
+        ("Observation", "patient", "1", True),
+        ("Observation", "patient", "urn:uuid:1", False),
+        ("Observation", "patient:missing", "true", False),
+        ("Observation", "code", "urn:c|1,urn:c|2", True),
+        ("Observation", "code:text", "blood", False),
+        ("Observation", "value-quantity", "gt5", False),
+        ("Procedure", "date", "2020", True),
+        ("Appointment", "part-status:not", "accepted", True),
+        ("ValueSet", "url", "http://example.org/s", True),
+        ("Task", "period", "ge2020", True),
+        ("MedicationRequest", "date", "gt2020", True),
+        ("MedicationRequest", "date", "2020", False),  # of several events one must be in 2020 by both its ends
+    ],
+)
+def test_what_the_index_answers_by_itself(resource_type: str, name: str, value: str, exact: bool) -> None:
+    assert made(resource_type, name, value).exact is exact
+
+
+def test_of_what_is_not_exact_the_opposite_is_not_asked_of_the_index() -> None:
+    codes = {"urn:set": CODES["urn:set"]}
+    assert made("Observation", "code:not-in", "urn:set", codes) == Condition(Everything(), exact=False)
+    special = "http://terminology.hl7.org/CodeSystem/special-values|true"
+    assert made("Patient", "active:not", special) == Condition(Everything(), exact=False)
+
+
+@pytest.mark.parametrize("name", ["_tag", "_tag:not", "_tag:missing"])
+@pytest.mark.parametrize("value", ["urn:tag|T", "urn:tag|other", "true"])
+def test_any_of_several_types_is_found_by_its_own_index(name: str, value: str) -> None:
+    if (name == "_tag:missing") is not (value == "true"):
+        return
+    tagged = {**PATIENT, "meta": {"tag": [{"system": "urn:tag", "code": "T"}]}}
+    (one,) = PARSER.parse("", [("_type", "Patient,Group"), (name, value)], strict=True).filters
+    where = condition(one, index_of())
+    matches = matcher(one, PARAMETERS, index_of().setting)
+    for resource in (tagged, {"resourceType": "Group", "id": "g"}):
+        held = meets(kept(resource), where.where)
+        assert held or not matches(resource)
+        assert held is matches(resource) or not where.exact

@@ -7,9 +7,12 @@ import pytest
 from fhir_server.api import InvalidRequest
 from fhir_server.fhir.definitions import r4
 from fhir_server.search.parameters import Parameters
-from fhir_server.search.query import MAX_VALUES, Include, QueryParser, SearchQuery, unescape
+from fhir_server.search.query import MAX_FILTERS, MAX_LINKS, MAX_VALUES, Include, QueryParser, SearchQuery, unescape
 
 PARSER = QueryParser(Parameters(r4()), r4().resource_types)
+
+
+LONG_CHAIN = "organization" + ".partof" * MAX_LINKS + ".name"
 
 
 def parse(*pairs: tuple[str, str], kind: str = "Patient", strict: bool = False) -> SearchQuery:
@@ -64,11 +67,9 @@ def test_what_shapes_the_result() -> None:
     [
         ("shoe-size", "43"),
         ("family", ""),
-        ("_filter", "name eq a"),
-        ("_has:Observation:patient:code", "1"),
-        ("_text", "a"),
-        ("_contained", "true"),
-        ("_include:iterate", "Patient:organization"),
+        ("_has:Observation:patient:code", ""),
+        ("_include:recurse", "Patient:organization"),
+        ("_query", "a"),
         ("", "a"),
         ("_sort", "shoe-size"),
         ("_type", "Patient"),
@@ -100,7 +101,13 @@ def test_what_is_not_understood_is_a_warning_or_refused(name: str, value: str) -
         ("_include", "Patient:organization:Rock", "http._include"),
         ("_revinclude", "Observation:shoe-size", "http._revinclude"),
         ("gender", ",".join("a" * (MAX_VALUES + 1)), "http.gender"),
-        ("organization.partof.partof.partof.partof.name", "a", "http.organization"),
+        (LONG_CHAIN, "a", f"http.{LONG_CHAIN[:64]}"),
+        ("_contained", "maybe", "http._contained"),
+        ("_containedType", "both", "http._containedType"),
+        ("_has:Observation", "1", "http._has:Observation"),
+        ("_has:Observation:patient", "1", "http._has:Observation:patient"),
+        ("_has:Rock:patient:code", "1", "http._has"),
+        ("_has:Observation:code:code", "1", "http._has:Observation:code:code"),
     ],
 )
 def test_what_cannot_be_meant_is_always_refused(name: str, value: str, location: str) -> None:
@@ -136,3 +143,68 @@ def test_a_search_of_all_types_has_the_parameters_of_every_resource() -> None:
 )
 def test_escapes(text: str, plain: str) -> None:
     assert unescape(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "source", "reference", "rest"),
+    [
+        ("_has:Observation:patient:code", "a,b", "Observation", "patient", "code"),
+        ("_has:Observation:subject:code:not", "a", "Observation", "subject", "code:not"),
+        ("_has:Observation:patient:_has:AuditEvent:entity:agent", "a", "Observation", "patient",
+         "_has:AuditEvent:entity:agent"),
+        ("_has:Observation:patient:encounter.class", "a", "Observation", "patient", "encounter.class"),
+    ],
+)  # fmt: skip
+def test_what_refers_to_a_resource(name: str, value: str, source: str, reference: str, rest: str) -> None:
+    (only,) = parse((name, value), strict=True).reverses
+    assert (only.source, only.reference.code, only.rest, only.value) == (source, reference, rest, value)
+    assert only.location == f"http.{name}"
+
+
+def test_what_is_no_filter_by_one_parameter() -> None:
+    query = parse(
+        ("_filter", 'name eq "a,b"'), ("_list", "1,2"), ("_text", "a, b"), ("_content", "c,d"),
+        ("_contained", "both"), ("_containedType", "contained"),
+        strict=True,
+    )  # fmt: skip
+    assert query.expressions == ('name eq "a,b"',)
+    assert query.lists == (("1", "2"),)
+    assert [(f.parameter.code, f.values) for f in query.filters] == [("_text", ("a, b",)), ("_content", ("c,d",))]
+    assert (query.contained, query.contained_type) == ("both", "contained")
+    plain = parse()
+    assert (plain.contained, plain.contained_type) == ("false", "container")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("_include", "*", Include("", "", "", False)),
+        ("_include:iterate", "*", Include("", "", "", True)),
+        ("_include", "Observation:*", Include("Observation", "")),
+        ("_include:iterate", "Observation:subject:Patient", Include("Observation", "subject", "Patient", True)),
+        ("_include", "Observation:*:Patient", Include("Observation", "", "Patient")),
+    ],
+)
+def test_an_include(name: str, value: str, expected: Include) -> None:
+    query = parse((name, value), (name.replace("_include", "_revinclude"), value), strict=True)
+    assert query.includes == (expected,)
+    assert query.reverse_includes == (expected,)
+
+
+def test_what_is_said_twice_is_said_once_and_of_single_parameters_the_last_counts() -> None:
+    query = parse(("gender", "male"), ("gender", "male"), ("gender", "female"), ("_count", "5"), ("_count", "6"))
+    assert [f.values for f in query.filters] == [("male",), ("female",)]
+    assert query.count == 6
+
+
+def test_a_query_has_so_many_parameters_and_no_more() -> None:
+    pairs = [("family", str(n)) for n in range(MAX_FILTERS)]
+    assert len(parse(*pairs).filters) == MAX_FILTERS
+    with pytest.raises(InvalidRequest, match=str(MAX_FILTERS)):
+        parse(*pairs, ("family", "one more"))
+
+
+def test_a_chain_has_so_many_links_and_no_more() -> None:
+    longest = "organization" + ".partof" * (MAX_LINKS - 1) + ".name"
+    (only,) = parse((longest, "a"), strict=True).filters
+    assert only.chain == longest.partition(".")[2]
