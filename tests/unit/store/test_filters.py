@@ -25,8 +25,8 @@ from fhir_server.api import (
     Term,
     Updated,
 )
-from fhir_server.api.criteria import Checked
-from fhir_server.store.filters import LIVE, beyond, guarded, holds, live, split, to_filter, to_sort, together
+from fhir_server.api.criteria import Checked, Containing, Present
+from fhir_server.store.filters import LIVE, Asked, beyond, guarded, holds, live, tighten, to_filter, to_sort
 
 Json = dict[str, Any]
 
@@ -53,7 +53,12 @@ TENANT = Tenant("a", "x_a", b"k" * 32)
         (And((Term((7,)), Term((8,)))), {"$and": [{"t": 7}, {"t": 8}]}),
         (And((Term((7,)), Term((8,)), Updated(1))), {"$and": [{"t": 7, "u": {"$gte": 1}}, {"t": 8}]}),
         (Or((Term((7,)), Range("a", "b"))), {"$or": [{"t": 7}, {"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}]}),
-        (Not(Term((7,))), {"$nor": [{"t": 7}]}),
+        (Not(Term((7,))), {"t": {"$nin": [7]}}),
+        (Not(Present("code")), {"p": {"$ne": "code"}}),
+        (Not(Key(("Patient/1",))), {"_id": {"$nin": ["Patient/1"]}}),
+        (Not(Range("a", "b")), {"$nor": [{"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}]}),
+        (Present("code"), {"p": "code"}),
+        (Containing("ab", "c.d"), {"s": {"$regex": r"^ab.*c\.d", "$options": "s"}}),
         (Checked(Moment(1, None)), {"d": {"$gte": 1}}),
     ],
 )
@@ -61,35 +66,76 @@ def test_each_criterion_has_its_filter(where: Criterion, expected: Json) -> None
     assert to_filter(where) == expected
 
 
+MINE = Scope(TENANT, Access(OfType(("Patient",))))
+
+
 @pytest.mark.parametrize(
     "where", [Everything(), Term((7,)), Or((Term((7,)), Everything())), Not(Term((9,))), Key(("Patient/1",))]
 )
 def test_access_is_anded_whatever_is_asked(where: Criterion) -> None:
-    scope = Scope(TENANT, Access(OfType(("Patient",))))
-    for query in (guarded(scope, where), live(scope, where)):
-        assert {"y": "Patient"}.items() <= query.items() or any(
-            {"y": "Patient"}.items() <= part.items() for part in query["$and"]
-        )
+    query = guarded(MINE, where)
+    assert {"y": "Patient"}.items() <= query.items() or {"y": "Patient"} in query["$and"]
+    asked = live(MINE, where)
+    assert any({"y": "Patient"}.items() <= part.items() for part in (asked.lead, *asked.rest))
     nothing = Scope(TENANT, Access(Nothing()))
     assert guarded(nothing, where) == {"_id": {"$in": []}}
+    assert live(nothing, where).lead == {"_id": {"$in": []}, **LIVE}
+
+
+RANGE = Range("a", "b")
+IN_RANGE: Json = {"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}
 
 
 @pytest.mark.parametrize(
-    ("where", "implied"),
+    ("where", "expected"),
     [
-        (Term((7,)), True),
-        (Range("a", "b"), True),
-        (And((Updated(1), Term((7,)))), True),
-        (Everything(), False),
-        (Key(("Patient/1",)), False),
-        (Not(Term((7,))), False),
-        (Or((Term((7,)), Updated(1))), False),
-        (And((Not(Term((7,))), Updated(1))), False),
+        (Term((7,)), Asked({"t": 7})),
+        (Term((7,), broad=True), Asked({"t": 7}, broad=True)),
+        (And((Term((7,)), Term((8,), broad=True))), Asked({"t": 7}, ({"t": 8},))),
+        (And((Term((7,)), Moment(1, 2))), Asked({"t": 7, "d": {"$gte": 1, "$lt": 2}})),
+        (And((Moment(1), Moment(None, 2))), Asked({"d": {"$gte": 1, "$lt": 2}, **LIVE})),
+        (And((Term((7,)), Moment(1), Moment(None, 2))), Asked({"t": 7, "d": {"$gte": 1, "$lt": 2}})),
+        (And((Term((7,)), RANGE)), Asked({"t": 7, **IN_RANGE})),
+        (And((RANGE, Term((7,)))), Asked(IN_RANGE, ({"t": 7},))),
+        (And((Term((7,)), RANGE, Range("c", "d"))), Asked({"t": 7, **IN_RANGE}, (to_filter(Range("c", "d")),))),
+        (And((Term((7,)), Present("code"), Updated(1))), Asked({"t": 7, "p": "code", "u": {"$gte": 1}})),
+        (And((Not(Term((7,))), Term((8,), broad=True))), Asked({"t": 8}, ({"t": {"$nin": [7]}},), None, broad=True)),
+        (And((Or((Term((7,)), RANGE)), Term((8,)))), Asked({"t": 8}, ({"$or": [{"t": 7}, IN_RANGE]},))),
+        (Or((Term((7,)), RANGE)), Asked({"$or": [{"t": 7}, IN_RANGE], **LIVE})),
+        (And((Not(Present("a")), Not(Present("b")))), Asked({"p": {"$ne": "a"}, **LIVE}, ({"p": {"$ne": "b"}},))),
+        (Everything(), Asked(LIVE)),
+        (Key(("Patient/1",)), Asked({"_id": "Patient/1", **LIVE})),
+        (Not(Term((7,))), Asked({"t": {"$nin": [7]}, **LIVE})),
+        (Present("code"), Asked({"p": "code"})),
+        (Containing("ab", "c"), Asked({"s": {"$regex": "^ab.*c", "$options": "s"}})),
+        (And((Not(Term((7,))), Updated(1))), Asked({"u": {"$gte": 1}, **LIVE}, ({"t": {"$nin": [7]}},))),
+        (And((Term((7,)), Checked(Not(RANGE)))), Asked({"t": 7}, (), Not(RANGE))),
+        (
+            And((Checked(Moment(1)), Term((7,)), Checked(Not(RANGE)))),
+            Asked({"t": 7}, (), And((Moment(1), Not(RANGE)))),
+        ),
+        (Checked(RANGE), Asked(LIVE, (), RANGE)),
     ],
 )
-def test_deleted_resources_are_left_out_where_no_term_does(where: Criterion, implied: bool) -> None:
-    query = live(Scope(TENANT), where)
-    assert (LIVE not in query.get("$and", [])) is implied
+def test_what_leads_what_it_is_followed_by_and_what_is_checked(where: Criterion, expected: Asked) -> None:
+    assert live(Scope(TENANT), where) == expected
+
+
+def test_the_stages_of_what_is_asked() -> None:
+    assert Asked({"t": 7}).stages() == [{"$match": {"t": 7}}]
+    assert Asked({"t": 7}, ({"t": 8},)).stages() == [{"$match": {"t": 7}}, {"$match": {"t": 8}}]
+    assert Asked({"t": 7}, ({"t": 8}, {"t": 9})).stages() == [
+        {"$match": {"t": 7}},
+        {"$match": {"$and": [{"t": 8}, {"t": 9}]}},
+    ]
+
+
+def test_bounds_keep_all_else_that_is_asked() -> None:
+    asked = Asked({"t": 7, "d": {"$gte": 1}}, ({"t": 8},), RANGE, broad=True)
+    assert asked.bounded({"d": {"$lt": 5}}) == Asked(
+        {"t": 7, "d": {"$gte": 1, "$lt": 5}}, ({"t": 8},), RANGE, broad=True
+    )
+    assert asked.bounded({}) == asked
 
 
 @pytest.mark.parametrize(
@@ -114,19 +160,25 @@ def test_what_comes_after_a_position(order: Order, sort: Json, steps: list[tuple
     assert beyond(order, Position(5, "P/1")) == steps
 
 
-def test_filters_on_the_same_field_are_both_asked() -> None:
-    assert together({"t": 1}, {"d": 2}) == {"t": 1, "d": 2}
-    assert together({"d": {"$gte": 1}}, {"d": 2}) == {"$and": [{"d": {"$gte": 1}}, {"d": 2}]}
-    assert together({"$and": [{"t": 1}]}, {"$and": [{"t": 2}]}) == {
-        "$and": [{"$and": [{"t": 1}]}, {"$and": [{"t": 2}]}]
-    }
+@pytest.mark.parametrize(
+    ("query", "more", "expected"),
+    [
+        ({"t": 1}, {"d": 2}, {"t": 1, "d": 2}),
+        ({"d": {"$gte": 1}}, {"d": {"$gte": 2}}, {"d": {"$gte": 2}}),
+        ({"d": {"$gte": 3}}, {"d": {"$gte": 2}}, {"d": {"$gte": 3}}),
+        ({"d": {"$lt": 9}}, {"d": {"$lt": 8}}, {"d": {"$lt": 8}}),
+        ({"d": {"$lt": 9}}, {"d": {"$gte": 2}}, {"d": {"$gte": 2, "$lt": 9}}),
+        ({"d": {"$gte": 1, "$lt": 9}}, {"d": {"$gt": 4}}, {"d": {"$gte": 1, "$lt": 9, "$gt": 4}}),
+    ],
+)
+def test_bounds_on_the_same_field_are_both_asked(query: Json, more: Json, expected: Json) -> None:
+    assert tighten(query, more) == expected
 
 
-def test_what_is_to_be_checked_is_not_asked() -> None:
-    checked = Checked(Not(Moment(1, 2)))
-    assert split(And((Term((7,)), checked))) == (Term((7,)), Not(Moment(1, 2)))
-    assert split(And((Term((7,)), Updated(1)))) == (And((Term((7,)), Updated(1))), None)
-    assert split(Term((7,))) == (Term((7,)), None)
+def test_a_value_takes_the_place_of_the_bounds_it_was_found_within() -> None:
+    asked = {"d": {"$gte": 1, "$lt": 9}}
+    assert tighten(asked, {"d": 4}) == {"d": 4}
+    assert asked == {"d": {"$gte": 1, "$lt": 9}}
 
 
 @pytest.mark.parametrize(
