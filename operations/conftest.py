@@ -36,6 +36,7 @@ from fhir_server.api import (
     local_reference,
     references,
 )
+from fhir_server.api.records import Outline
 from fhir_server.testing.client import FhirClient, fhir_client
 
 Json = dict[str, Any]
@@ -125,6 +126,14 @@ class Records:
         if after is not None:
             live = [r for r in live if place(value(r), r.key) > place(after.value, after.key)]
         return Page(tuple(live[:limit]), more=len(live) > limit)
+
+    async def outlines(
+        self, where: Criterion, limit: int, *, terms: bool = False, ranges: bool = False
+    ) -> list[Outline]:
+        assert not terms, "the server in memory has no index"
+        assert not ranges, "the server in memory has no index"
+        live = [r for r in self.by_key.values() if not r.deleted and _holds(where, r)]
+        return [Outline(r.key, r.updated, r.moment) for r in live[:limit]]
 
     async def count(self, where: Criterion, cap: int = 0) -> int:
         found = sum(not r.deleted and _holds(where, r) for r in self.by_key.values())
