@@ -152,6 +152,7 @@ def test_errors_say_where(text: str, character: int, wanted: str) -> None:
         ("(" * 17 + A + ")" * 17, "nested more than 16 deep"),
         ("(" * 7000, "nested more than 16 deep"),
         ("a[" * 3000, "nested more than 16 deep"),
+        (f"({A}) and " * 5 + "(" * 16 + A + ")" * 16, "nested more than 16 deep"),
         ("not(" * 2000, "nested more than 16 deep"),
         (" and ".join([A] * 201), "200 tests at most"),
         (f'a eq "{"x" * 8000}"', "8000 characters at most"),
@@ -165,6 +166,7 @@ def test_limits(text: str, wanted: str) -> None:
 
 def test_up_to_the_limits() -> None:
     assert parse_filter("(" * 15 + A + ")" * 15) == one("a", "eq", "1", 15)
+    assert len(shape(parse_filter(" or ".join([f"({A})"] * 50)))) == 51
     assert len(shape(parse_filter(" or ".join([A] * 200)))) == 201
 
 
@@ -329,6 +331,10 @@ PATIENT = {
         ("birthdate co 1990-05-05", True),
         ("birthdate co 1990-05-05T10:00:00Z", True),
         ("birthdate co 1990-05", False),
+        ("birthdate co 1990-05-04", False),
+        ("birthdate co 1990-05-06", False),
+        ("birthdate po 1990-05-04", False),
+        ("birthdate po 1990-05-06", False),
         ("birthdate ne 1990", False),
         ("death-date ne 1990", False),
         ("gender in http://vs", True),
