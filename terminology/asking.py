@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -74,6 +74,13 @@ class Asked:
     sources: Sources
     languages: Languages
     defaults: Json
+
+    async def with_version(self, code_system: str) -> ValueSet:
+        """Return the value set with this version of a code system (`url|version`) where it names none itself."""
+        rules = replace(self.sources.rules, default=(*self.sources.rules.default, code_system))
+        resource = self.value_set.resource
+        others = Sources(self.sources.library, self.sources.memory, self.sources.given, rules, self.sources.supplements)
+        return await Composer(others, self.value_set.versions_match).build(resource, _path(resource))
 
 
 async def stored(context: OperationContext) -> Json:

@@ -6,7 +6,7 @@ thing; what cannot be known (a code system that is not here) is told apart from 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +17,15 @@ from terminology.failures import Contentless, Unknown, canonical
 from terminology.issues import Finding
 from terminology.languages import Languages, choose, names
 from terminology.sources import Sources
-from terminology.statuses import DEPRECATED_HERE, STANDARDS_STATUS, code_systems, extension_value, imported, status_of
+from terminology.statuses import (
+    DEPRECATED_HERE,
+    STANDARDS_STATUS,
+    code_systems,
+    extension_value,
+    imported,
+    selections,
+    status_of,
+)
 from terminology.valueset import Entry, ValueSet
 from terminology.versions import order
 
@@ -61,6 +69,7 @@ class Verdict:
     version: str = ""
     display: str = ""
     is_member: bool = True
+    normal_code: str = ""
     is_inactive: bool = False
     status: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -81,11 +90,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Checker:
-    """Checks codings against one value set, or against their code systems alone where there is none."""
+    """Checks codings against one value set, or against their code systems alone where there is none.
+
+    `rebuild` makes the value set anew with the version of a code system (`url|version`) where it names none itself.
+    """
 
     sources: Sources
     value_set: ValueSet | None
     rules: Rules
+    rebuild: Callable[[str], Awaitable[ValueSet]] | None = None
 
     async def check(self, coding: Json, place: Place, *, infer: bool = False) -> Verdict:
         """Return everything about one coding."""
@@ -93,7 +106,13 @@ class Checker:
         if not verdict.system and infer and not self._infer(verdict, place):
             return verdict
         source = await self._source(verdict, place)
-        entry = self._membership(verdict, coding, source, place)
+        value_set = await self._fitting(verdict, coding, source)
+        entry = self._membership(verdict, coding, source, place, value_set)
+        if entry is not None and source is None:
+            # The value set lists the code: that its system is not here leaves only its name unchecked.
+            verdict.findings = [
+                replace(f, severity="warning") if f.kind == "not-found" else f for f in verdict.findings
+            ]
         if entry is None and source is not None:
             node = source.get(verdict.code)
             if node is not None:
@@ -109,7 +128,7 @@ class Checker:
     def _infer(self, verdict: Verdict, place: Place) -> bool:
         """Take the system from the value set; False, with findings, where there is none or more than one."""
         assert self.value_set is not None
-        found = list(dict.fromkeys(e.system for e in self.value_set.matches("", verdict.code)))
+        found = list(dict.fromkeys(e.system for e in self._matches(self.value_set, verdict, place)))
         if len(found) == 1:
             verdict.system = found[0]
             return True
@@ -165,18 +184,15 @@ class Checker:
             return
         if unknown.versions:
             verdict.unknown_system = canonical(system, verdict.version)
-            known = ", ".join(unknown.versions)
-            text = (
-                f"A definition for CodeSystem '{system}' version '{verdict.version}' could not be found, so the code "
-                f"cannot be validated. Valid versions: {known}"
-            )
+            text = issues.missing_version(system, verdict.version, unknown.versions)
             verdict.add("error", "not-found", "not-found", text, place.of("system"), "UNKNOWN_CODESYSTEM_VERSION")
             return
         if await self._is_value_set(system):
             text = f"The Coding references a value set, not a code system ('{system}')"
             verdict.add("error", "invalid", "invalid-data", text, place.of("system"), "Terminology_TX_System_ValueSet2")
             return
-        is_needed = self.value_set is not None and any(s.system == system for s in self.value_set.includes)
+        includes = self.value_set.includes if self.value_set is not None else ()
+        is_needed = any(s.system == system and s.listed is None for s in includes)
         text = issues.missing_system(system, quoted=is_needed or ":" not in system)
         verdict.add("error", "not-found", "not-found", text, place.of("system"), "UNKNOWN_CODESYSTEM")
         if is_needed:
@@ -191,13 +207,45 @@ class Checker:
             return False
         return True
 
-    def _membership(self, verdict: Verdict, coding: Json, source: CodeSystem | None, place: Place) -> Entry | None:
+    async def _fitting(self, verdict: Verdict, coding: Json, source: CodeSystem | None) -> ValueSet | None:
+        """Return the value set, in the version of the code system that the coding names where it leaves that open."""
+        version = coding.get("version")
+        if self.value_set is None or self.rebuild is None or not version or source is None:
+            return self.value_set
+        is_open = any(
+            s.system == verdict.system and not s.pinned and s.version != version for s in selections(self.value_set)
+        )
+        return await self.rebuild(canonical(verdict.system, str(version))) if is_open else self.value_set
+
+    def _matches(self, value_set: ValueSet, verdict: Verdict, place: Place) -> list[Entry]:
+        """Return the entries of a code; that the value set needs a code system which is not here is noted."""
+        try:
+            return list(value_set.matches(verdict.system, verdict.code))
+        except Unknown as unknown:
+            verdict.causing_system = canonical(unknown.url, unknown.version)
+            text = issues.missing_version(unknown.url, unknown.version, unknown.versions)
+            name = "UNKNOWN_CODESYSTEM_VERSION" if unknown.version else "UNKNOWN_CODESYSTEM"
+            verdict.add("error", "not-found", "not-found", text, place.of("system"), name)
+        except Contentless as error:
+            if not any(f.text == str(error) for f in verdict.findings):
+                verdict.add("error", "not-supported", "not-found", str(error), place.of("system"), "")
+            verdict.is_member = False
+        return []
+
+    def _membership(
+        self, verdict: Verdict, coding: Json, source: CodeSystem | None, place: Place, value_set: ValueSet | None
+    ) -> Entry | None:
         """Return the entry of the value set for the coding, or None; a miss is noted."""
-        if self.value_set is None:
+        if value_set is None:
             return None
-        found: list[Entry] = []
+        known: list[Entry] = []
         if verdict.system and not verdict.causing_system:
-            found = [e for e in self.value_set.matches(verdict.system, verdict.code) if _is_version(e, coding)]
+            known = self._matches(value_set, verdict, place)
+        found = [e for e in known if _is_version(e, coding)]
+        drawn_on = {s.version for s in selections(value_set) if s.system == verdict.system}
+        if known and not found and coding.get("version") not in drawn_on:
+            text = issues.other_version(verdict.system, known[0].version, str(coding.get("version")))
+            verdict.add("error", "invalid", "vs-invalid", text, place.of("version"), "VALUESET_VALUE_MISMATCH")
         entry = _best(found, coding.get("display"))
         if entry is not None and self._is_allowed(verdict, entry, place):
             if entry.version:
@@ -250,6 +298,11 @@ class Checker:
         if self.rules.membership_only:
             return
         self._activity(verdict, entry, place)
+        if entry.code != verdict.code and entry.source is not None:
+            verdict.normal_code = entry.code
+            name = canonical(verdict.system, entry.source.version)
+            text = issues.other_case(verdict.code, entry.code, name)
+            verdict.add("information", "business-rule", "code-rule", text, place.of("code"), "CODE_CASE_DIFFERENCE")
         given = coding.get("display")
         if given:
             verdict.findings += check_display(

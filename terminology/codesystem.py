@@ -21,7 +21,7 @@ MAX_DEPTH = 100
 
 
 class Node(msgspec.Struct, gc=False):
-    """One concept. `parents` and `children` are codes; `properties` are the rows of the resource."""
+    """One concept. `parents` and `children` are codes, each once; `properties` are rows of the resource."""
 
     code: str
     display: str = ""
@@ -31,6 +31,15 @@ class Node(msgspec.Struct, gc=False):
     extensions: tuple[Json, ...] = ()
     parents: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
+    _words: str = ""
+
+    @property
+    def words(self) -> str:
+        """The code and every name, to be searched in: in small letters."""
+        if not self._words:
+            texts = (self.code, self.display, *(str(d.get("value", "")) for d in self.designations))
+            self._words = "\n".join(texts).casefold()
+        return self._words
 
     def values(self, names: Container[str | None]) -> Iterator[Any]:
         """Yield the values of the properties with one of these codes."""
@@ -123,6 +132,7 @@ class CodeSystem:
             for row in _flat(supplement.get("concept", ()), 0):
                 node = made.get(row.get("code", ""))
                 if node is not None:
+                    node._words = ""
                     node.designations += tuple(row.get("designation", ()))
                     node.properties += tuple(row.get("property", ()))
                     node.extensions += tuple(row.get("extension", ()))
@@ -155,7 +165,7 @@ class CodeSystem:
                 tuple(row.get("property", ())),
                 tuple(row.get("extension", ())),
                 (parent,) if parent else (),
-                tuple(str(c.get("code", "")) for c in row.get("concept", ())),
+                tuple(dict.fromkeys(str(c.get("code", "")) for c in row.get("concept", ()))),
             )
             self._read(row.get("concept", ()), code, depth + 1)
 
@@ -163,20 +173,23 @@ class CodeSystem:
         """Add the hierarchy that is written in properties."""
         upward = {*self.property_names("parent"), "subsumedBy"}
         downward = self.property_names("child")
-        for node in list(self.nodes.values()):
+        pairs: dict[tuple[str, str], None] = {}
+        for node in self.nodes.values():
             if node.properties:
-                for parent in node.values(upward):
-                    self._join(parent, node.code)
-                for child in node.values(downward):
-                    self._join(node.code, child)
+                pairs.update(((parent, node.code), None) for parent in node.values(upward) if isinstance(parent, str))
+                pairs.update(((node.code, child), None) for child in node.values(downward) if isinstance(child, str))
+        known = [pair for pair in pairs if pair[0] in self.nodes and pair[1] in self.nodes]
+        for code, parents in _grouped((below, above) for above, below in known).items():
+            self.nodes[code].parents = tuple(dict.fromkeys((*self.nodes[code].parents, *parents)))
+        for code, children in _grouped(known).items():
+            self.nodes[code].children = tuple(dict.fromkeys((*self.nodes[code].children, *children)))
 
-    def _join(self, above: Any, below: Any) -> None:
-        parent, child = self.nodes.get(above), self.nodes.get(below)
-        if parent is not None and child is not None:
-            if child.code not in parent.children:
-                parent.children += (child.code,)
-            if parent.code not in child.parents:
-                child.parents += (parent.code,)
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for first, second in pairs:
+        found.setdefault(first, []).append(second)
+    return found
 
 
 def _flat(rows: Iterable[Json], depth: int) -> Iterator[Json]:

@@ -6,7 +6,7 @@ R4 has no place for the properties of concepts: they are written as the extensio
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,7 @@ def expand(value_set: ValueSet, wish: Wish, languages: Languages, parameters: li
     limit = MAX_UNPAGED if wish.count is None else MAX_PAGE
     if wish.count is not None and wish.count > MAX_PAGE:
         raise TooMany(value_set.url, MAX_PAGE)
-    kept = [e for e in value_set.entries() if _is_wanted(e, wish)]
+    kept = _kept(value_set, wish)
     start = wish.offset or 0
     page = kept[start:] if wish.count is None else kept[start : start + wish.count]
     if len(page) > limit:
@@ -82,18 +82,19 @@ def expand(value_set: ValueSet, wish: Wish, languages: Languages, parameters: li
     return expansion
 
 
-def _is_wanted(entry: Entry, wish: Wish) -> bool:
-    if wish.active_only and entry.is_inactive:
-        return False
-    if wish.for_ui and entry.is_abstract:
-        return False
-    if entry.system in wish.without_systems:
-        return False
-    if not wish.filter:
-        return True
-    words = wish.filter.casefold().split()
-    texts = [entry.code, *(name.value for name in names(entry))]
-    return any(all(word in text.casefold() for word in words) for text in texts)
+def _kept(value_set: ValueSet, wish: Wish) -> list[Entry]:
+    """Return the codes that the request does not leave out."""
+    found: Iterable[Entry] = value_set.entries()
+    if wish.active_only:
+        found = (e for e in found if not e.is_inactive)
+    if wish.for_ui:
+        found = (e for e in found if not e.is_abstract)
+    if wish.without_systems:
+        found = (e for e in found if e.system not in wish.without_systems)
+    kept = list(found)
+    for word in wish.filter.casefold().split():
+        kept = [e for e in kept if word in e.words]
+    return kept
 
 
 def _has_one_tree(value_set: ValueSet) -> bool:

@@ -66,6 +66,17 @@ _BROKEN = {
 }
 
 
+def cannot_expand(unknown: Unknown) -> Issue:
+    """Return the issue of a value set that needs a code system, or a version of it, which nobody has."""
+    version = f" version '{unknown.version}'" if unknown.version else ""
+    text = (
+        f"A definition for CodeSystem '{unknown.url}'{version} could not be found, so the value set cannot be expanded"
+    )
+    if unknown.versions:
+        text += f". Valid versions: {_either(unknown.versions)}"
+    return _issue("not-found", "not-found", text)
+
+
 def _issue(code: str, kind: str, text: str, where: str = "") -> Issue:
     return Issue(code, text, where, details=(KINDS, kind))
 
@@ -86,6 +97,29 @@ def missing_system(url: str, *, quoted: bool) -> str:
     return f"A definition for CodeSystem {name} could not be found, so the code cannot be validated"
 
 
+def missing_version(url: str, version: str, versions: Sequence[str]) -> str:
+    """Return what is said of a version of a code system that nobody has, with those there are."""
+    if not version:
+        return missing_system(url, quoted=True)
+    text = (
+        f"A definition for CodeSystem '{url}' version '{version}' could not be found, so the code cannot be validated"
+    )
+    return f"{text}. Valid versions: {_either(versions)}" if versions else text
+
+
+def _either(names: Sequence[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def other_version(system: str, version: str, given: str) -> str:
+    """Return what is said of a coding in another version than the value set wants."""
+    return (
+        f"The code system '{system}' version '{version}' in the ValueSet include is different to the one in the value "
+        f"('{given}')"
+    )
+
+
 def unknown_code(code: str, system: str, version: str, *, is_fragment: bool = False) -> str:
     """Return what is said of a code that its system lacks."""
     first = "Unknown Code" if is_fragment else "Unknown code"
@@ -95,6 +129,14 @@ def unknown_code(code: str, system: str, version: str, *, is_fragment: bool = Fa
         return text
     return (
         f"{text} - note that the code system is labeled as a fragment, so the code may be valid in some other fragment"
+    )
+
+
+def other_case(code: str, right: str, system: str) -> str:
+    """Return what is said of a code in other letters than the code system writes it."""
+    return (
+        f"The code '{code}' differs from the correct code '{right}' by case. Although the code system '{system}' is "
+        "case insensitive, implementers are strongly encouraged to use the correct case anyway"
     )
 
 

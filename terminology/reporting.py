@@ -74,6 +74,7 @@ def _answer(
             ("version", "valueString", chosen.version),
             ("display", "valueString", chosen.display),
             ("status", "valueCode", chosen.status),
+            ("normalized-code", "valueCode", chosen.normal_code),
         ]
         if chosen.is_inactive:
             rows.append(("inactive", "valueBoolean", True))

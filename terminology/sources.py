@@ -6,6 +6,7 @@ has to be forgotten when a resource changes.
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,17 +17,19 @@ import msgspec
 from fhir_server.api import Library, core_terminology, decode_stored, encode
 from terminology.codesystem import CodeSystem
 from terminology.failures import Broken, Unknown
+from terminology.implicit import implicit
 from terminology.versions import fits, latest, split
 
 Json = dict[str, Any]
 _T = TypeVar("_T")
 
-MAX_REMEMBERED_BYTES = 16_000_000
+MAX_REMEMBERED_BYTES = 8_000_000  # parsed they take about ten times that
 MAX_REMEMBERED = 200
+LARGE = 250_000
 
 
 class Remembered(Generic[_T]):
-    """The last results of a function of bytes, as many as their sources stay under a size."""
+    """The last results of a function of bytes: as many as their sources stay under a size, but always the last one."""
 
     def __init__(self, make: Callable[[bytes], _T], size: int = MAX_REMEMBERED_BYTES) -> None:
         self._make, self._size = make, size
@@ -39,11 +42,9 @@ class Remembered(Generic[_T]):
         if found is not None:
             self._known.move_to_end(raw)
             return found
-        made = self._make(raw)
-        if len(raw) <= self._size:
-            self._known[raw] = made
-            self._held += len(raw)
-        while self._held > self._size or len(self._known) > MAX_REMEMBERED:
+        made = self._known[raw] = self._make(raw)
+        self._held = sum(map(len, self._known))
+        while (self._held > self._size and len(self._known) > 1) or len(self._known) > MAX_REMEMBERED:
             self._held -= len(self._known.popitem(last=False)[0])
         return made
 
@@ -89,8 +90,8 @@ class VersionRules:
         wanted = _of(self.check, url)
         if wanted and not fits(version, wanted):
             raise Broken(
-                f"The version {version!r} of the code system {url} is not the version {wanted!r} that "
-                "check-system-version asks for.",
+                f"The version '{version}' is not allowed for system '{url}': required to be '{wanted}' by a "
+                "version-check parameter",
                 reason="version",
             )
 
@@ -115,7 +116,11 @@ class Sources:
         wanted = self.rules.wanted(url, version)
         found: CodeSystem | None = self._loaded.get(("CodeSystem", url, wanted))
         if found is None:
-            found = self.memory.code_systems(await self._choose("CodeSystem", url, wanted))
+            raw = await self._choose("CodeSystem", url, wanted)
+            if len(raw) > LARGE:
+                found = await to_thread(self.memory.code_systems, raw)  # others are served meanwhile
+            else:
+                found = self.memory.code_systems(raw)
             self.rules.refuse(url, found.version)
             supplements = [s for s in await self.named_supplements() if split(s.get("supplements", ""))[0] == url]
             if supplements:
@@ -128,7 +133,12 @@ class Sources:
         wanted = version or _of(self.rules.value_sets, url)
         found: Json | None = self._loaded.get(("ValueSet", url, wanted))
         if found is None:
-            found = self.memory.value_sets(await self._choose("ValueSet", url, wanted))
+            try:
+                found = self.memory.value_sets(await self._choose("ValueSet", url, wanted))
+            except Unknown:
+                found = implicit(url, wanted)
+                if found is None:
+                    raise
             self._loaded["ValueSet", url, wanted] = found
         return found
 

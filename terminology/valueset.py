@@ -6,7 +6,7 @@ together are a union; excludes are taken away from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -19,6 +19,8 @@ from terminology.filters import Test
 from terminology.versions import order
 
 Json = dict[str, Any]
+
+_NOTHING: Json = {}  # what a value set says of a code it does not list: shared, never written to
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -40,6 +42,15 @@ class Entry(msgspec.Struct, gc=False):
         """The name of the code: the value set's, or the code system's."""
         own: str = self.listed.get("display", "")
         return own or (self.node.display if self.node is not None else "")
+
+    @property
+    def words(self) -> str:
+        """The code and every name, to be searched in: in small letters."""
+        known = self.node.words if self.node is not None else self.code.casefold()
+        if not self.listed:
+            return known
+        own = (self.display, *(str(d.get("value", "")) for d in self.listed.get("designation", ())))
+        return "\n".join((known, *own)).casefold()
 
     @property
     def is_inactive(self) -> bool:
@@ -123,9 +134,12 @@ class Selection:
         if self.missing is not None:
             raise self.missing
         assert self.source is not None
-        for node in self.source.nodes.values():
-            if all(test(node) for test in self.tests):
-                yield self._made(node, {})
+        system, source, version, none = self.system, self.source, self.source.version, _NOTHING
+        nodes: Iterable[Node] = source.nodes.values()
+        for test in self.tests:
+            nodes = filter(test, nodes)
+        for node in nodes:
+            yield Entry(system, version, node.code, none, node, source)
 
     def _find(self, code: str) -> Entry | None:
         if self.listed is not None:
@@ -179,8 +193,12 @@ class ValueSet:
         if self.stored is not None:
             yield from self.stored.values()
             return
-        found = chain.from_iterable(i.entries(skipped) for i in self.includes)
-        left = (entry for entry in found if self._is_left(entry))
+        left: Iterator[Entry] = chain.from_iterable(i.entries(skipped) for i in self.includes)
+        if self.excludes or not self.with_inactive:
+            left = filter(self._is_left, left)
+        if len(self.includes) == 1 and not self.includes[0].imports:
+            yield from left
+            return
         yield from self._joined(left) if self.versions_match else _once(left)
 
     def find(self, system: str, code: str) -> Entry | None:

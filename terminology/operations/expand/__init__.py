@@ -6,10 +6,14 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
 
-from fhir_server.api import InvalidRequest, Json, Operation, OperationContext, Parameters
+from fhir_server.api import InvalidRequest, Json, NotFound, Operation, OperationContext, Parameters
 from terminology.asking import Asked, answering, ask
 from terminology.expanding import Wish
 from terminology.expanding import expand as make_expansion
+from terminology.failures import Unknown
+from terminology.issues import cannot_expand
+from terminology.statuses import selections
+from terminology.versions import split
 
 # What an expansion keeps of the value set it is of; its definition only where includeDefinition asks for it.
 KEPT = (
@@ -25,6 +29,8 @@ REPEATED = {
     "includeDefinition": "valueBoolean",
     "offset": "valueInteger",
 }
+# Repeated where they mattered: a default version does only where the value set names none.
+VERSIONS = ("system-version", "check-system-version", "force-system-version")
 REPEATED_ALL = {"designation": "valueString", "exclude-system": "valueUri"}
 
 
@@ -39,7 +45,10 @@ async def expand(context: OperationContext) -> Json:
         if (said.one(name) or 0) < 0:
             raise InvalidRequest(f"{name} must not be negative.", location=f"http.{name}")
     asked = await ask(context)
-    expansion = make_expansion(asked.value_set, _wish(said, asked), asked.languages, _repeated(said, asked))
+    try:
+        expansion = make_expansion(asked.value_set, _wish(said, asked), asked.languages, _repeated(said, asked))
+    except Unknown as unknown:
+        raise NotFound(issues=[cannot_expand(unknown)]) from unknown
     resource = asked.value_set.resource
     kept = {k: v for k, v in resource.items() if k in KEPT or (said.one("includeDefinition") and k != "text")}
     when = datetime.fromtimestamp(context.server.now() / 1000, UTC).isoformat(timespec="milliseconds")
@@ -75,6 +84,12 @@ def _repeated(said: Parameters, asked: Asked) -> list[Json]:
             rows.append({"name": name, kind: said.one(name)})
     for name, kind in REPEATED_ALL.items():
         rows += [{"name": name, kind: value} for value in said.all(name)]
+    systems = {s.system: bool(s.pinned) for s in selections(asked.value_set)}
+    for name in VERSIONS:
+        for value in said.all(name):
+            system = split(value)[0]
+            if system in systems and (name != "system-version" or not systems[system]):
+                rows.append({"name": name, "valueUri": value})
     return rows
 
 

@@ -24,7 +24,7 @@ async def validate_code(context: OperationContext) -> Json:
         if unknown.kind != "ValueSet" or unknown.url == named:
             raise
         return not_resolved(context.parameters, unknown)
-    checker = Checker(asked.sources, asked.value_set, rules(context.parameters, asked.languages))
+    checker = Checker(asked.sources, asked.value_set, rules(context.parameters, asked.languages), asked.with_version)
     return await report(checker, context.parameters)
 
 

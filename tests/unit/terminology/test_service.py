@@ -250,3 +250,24 @@ async def test_a_changed_resource_is_seen_at_once() -> None:
     assert await service.contains(shelf, SET + "x", ANIMALS, "owl")
     shelf.resources[1] = value_set("x", of(ANIMALS, "eel"))
     assert not await service.contains(shelf, SET + "x", ANIMALS, "owl")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (ANIMALS + "?fhir_vs", ALL),
+        (ANIMALS + "?fhir_vs|2", ALL),
+        (ANIMALS + "?fhir_vs=isa/bird", "bird duck owl"),
+    ],
+)
+async def test_a_url_made_of_a_code_systems_is_a_value_set(url: str, expected: str) -> None:
+    expansion = await LocalTerminology().expand(Shelf(animals()), url)
+    assert " ".join(c.code for c in expansion.concepts) == expected
+
+
+async def test_all_of_loinc_has_a_name_of_its_own_and_other_queries_have_none() -> None:
+    loinc = await LocalTerminology().expand(Shelf(), "http://loinc.org/vs")
+    assert (len(loinc.concepts), sorted(loinc.systems)) == (0, ["http://loinc.org"])
+    for query in ("?fhir_vs=refset/1", "?fhir_vs=isa/", "?other"):
+        with pytest.raises(NotFound, match="ValueSet"):
+            await LocalTerminology().expand(Shelf(animals()), ANIMALS + query)
