@@ -175,7 +175,7 @@ class Planner:
         """Return the parts of a query that are no filters by one parameter."""
         parts = [await self._referred(query, one, search) for one in query.reverses]
         for ids in query.lists:
-            parts.append(await _in_lists(ids, search))
+            parts.append(await _in_lists(ids, query.types, search))
         for text in query.expressions:
             parts.append(await self._expression(query, filtering.parse_filter(text), search))
         return parts
@@ -381,7 +381,7 @@ async def _expanded(one: Filter, value: str, search: Search, library: TenantLibr
     return frozenset((parts[0], code) for code in await related(library, parts[0], parts[1]))
 
 
-async def _in_lists(ids: Sequence[str], search: Search) -> Part:
+async def _in_lists(ids: Sequence[str], types: Sequence[str], search: Search) -> Part:
     """Return the part of being an item of one of these Lists. https://hl7.org/fhir/R4/search.html#list"""
     for one in ids:
         if one.startswith("$"):
@@ -402,7 +402,8 @@ async def _in_lists(ids: Sequence[str], search: Search) -> Part:
     def holds(resource: Json) -> bool:
         return f"{resource['resourceType']}/{resource.get('id')}" in keys
 
-    return Part(Condition(Key(tuple(sorted(keys))) if keys else Nothing()), on_each(holds))
+    wanted = tuple(sorted(k for k in keys if not types or k.partition("/")[0] in types))
+    return Part(Condition(Key(wanted) if wanted else Nothing()), on_each(holds))
 
 
 def _ids(one: Filter) -> frozenset[str]:

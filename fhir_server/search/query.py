@@ -26,7 +26,7 @@ TOTALS = ("none", "estimate", "accurate")
 CONTAINED = ("false", "true", "both")
 CONTAINED_TYPES = ("container", "contained")
 # Given as a whole, for a comma means something else in them or nothing.
-_WHOLE = frozenset({"_filter", "_text", "_content", "_query"})
+_WHOLE = frozenset({"_filter", "_query"})
 _ITERATE = frozenset({"", "iterate"})
 
 

@@ -87,7 +87,9 @@ def live(scope: Scope, where: Criterion) -> Asked:
         if one is first:
             continue
         query = to_filter(one)
-        if _goes_along(one, first) and not query.keys() & lead.keys():
+        if isinstance(one, (Moment, Updated)):
+            lead = tighten(lead, query)
+        elif _goes_along(one, first) and not query.keys() & lead.keys():
             lead = {**lead, **query}
         else:
             rest.append(query)
@@ -99,7 +101,7 @@ def live(scope: Scope, where: Criterion) -> Asked:
 
 def _goes_along(one: Criterion, first: Criterion | None) -> bool:
     """Whether a condition can stand beside the leading one without keeping it from its index."""
-    return isinstance(one, (Moment, Updated, Present)) or (isinstance(one, Range) and isinstance(first, Term))
+    return isinstance(one, Present) or (isinstance(one, Range) and isinstance(first, Term))
 
 
 def to_filter(where: Criterion) -> Json:

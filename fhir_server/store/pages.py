@@ -5,7 +5,7 @@ https://www.mongodb.com/docs/manual/core/aggregation-pipeline/
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 from fhir_server.api.criteria import Order, Position
@@ -25,6 +25,11 @@ class Find(Protocol):
         ...
 
 
+# A page stops behind the resource that makes it so long, whatever was asked for: it is held in memory as a whole.
+PAGE_BYTES = 32 * 1024 * 1024
+# Larger pages are read reply by reply (16 MB each) and no further than that; up to here one command is faster.
+LARGE = 128
+
 Aggregate = Callable[[list[Json], int], Awaitable[list[Json]]]
 Command = Callable[[Json], Awaitable[Json]]
 
@@ -39,17 +44,24 @@ class Pages:
         self._windows, self._database = windows, database
 
     async def page(self, asked: Asked, order: Order, limit: int, after: Position | None) -> Page:
-        """Return the next `limit` resources in order after a position."""
+        """Return the next `limit` resources in order after a position, or fewer where they are very large."""
         steps = beyond(order, after) if after is not None else [({}, to_sort(order))]
         found: list[Json] = []
+        more = False
         for bounds, sort in steps:
-            found += await self._checked(asked.bounded(bounds), sort, limit + 1 - len(found), order)
-            if len(found) > limit:
+            some, more = await self._checked(asked.bounded(bounds), sort, limit + 1 - len(found), order)
+            found += some
+            if more or len(found) > limit:
                 break
-        return Page(tuple(map(to_stored, found[:limit])), more=len(found) > limit)
+        shown = found[:limit]
+        fitting = _fitting(shown)
+        return Page(tuple(map(to_stored, shown[:fitting])), more=more or fitting < len(found))
 
-    async def _checked(self, asked: Asked, sort: Json, limit: int, order: Order) -> list[Json]:
-        """Return up to `limit` documents that pass the check; those that fail it are made up for."""
+    async def _checked(self, asked: Asked, sort: Json, limit: int, order: Order) -> tuple[list[Json], bool]:
+        """Return up to `limit` documents that pass the check, and whether it stopped for their size.
+
+        Those that fail it are made up for.
+        """
         check = asked.check
         if check is None:
             return await self._documents(asked, SHOWN, limit, sort)
@@ -57,17 +69,17 @@ class Pages:
         steps: list[tuple[Json, Json]] = [({}, sort)]
         while steps:
             bounds, sort = steps.pop(0)
-            some = await self._documents(asked.bounded(bounds), {**SHOWN, "s": 1}, limit, sort)
+            some, is_cut = await self._documents(asked.bounded(bounds), {**SHOWN, "s": 1}, limit, sort)
             kept += [d for d in some if holds(check, d)]
-            if len(kept) >= limit:
-                return kept[:limit]
-            if len(some) == limit:
+            if len(kept) >= limit or (kept and is_cut):
+                return kept[:limit], is_cut
+            if len(some) == limit or is_cut:
                 last = to_stored(some[-1])
                 value = last.moment if order.by == "moment" else last.updated
                 steps = beyond(order, Position(value, last.key))
-        return kept
+        return kept, False
 
-    async def _documents(self, asked: Asked, projection: Json, limit: int, sort: Json) -> list[Json]:
+    async def _documents(self, asked: Asked, projection: Json, limit: int, sort: Json) -> tuple[list[Json], bool]:
         windows = self._windows
         if windows is None or not asked.broad or sort.get("d") != -1:
             return await self._run(asked, projection, limit, sort)
@@ -76,19 +88,42 @@ class Pages:
         upper = bounds.get("$lt")
         for low in windows.lows(self._database, key, limit, upper):
             narrowed = asked if low is None else asked.bounded({"d": {"$gte": low}})
-            found = await self._run(narrowed, projection, limit, sort)
+            found, is_cut = await self._run(narrowed, projection, limit, sort)
             is_last = low is None or low <= bounds.get("$gte", low - 1)
-            if len(found) >= limit or is_last:
+            is_full = is_cut or len(found) >= limit
+            if is_full or is_last:
                 if upper is None:
-                    windows.learn(self._database, key, [int(d["d"]) for d in found], full=len(found) >= limit)
-                return found
+                    windows.learn(self._database, key, [int(d["d"]) for d in found], full=is_full)
+                return found, is_cut
         raise AssertionError("the last window has no lower bound")
 
-    async def _run(self, asked: Asked, projection: Json, limit: int, sort: Json) -> list[Json]:
-        if not asked.rest:
-            return await self._find(RESOURCES, asked.lead, projection, limit, sort)
+    async def _run(self, asked: Asked, projection: Json, limit: int, sort: Json) -> tuple[list[Json], bool]:
         pipeline = [*asked.stages(), {"$sort": sort}, {"$limit": limit}, {"$project": projection}]
-        return await self._aggregate(pipeline, limit)
+        if limit > LARGE:
+            find: Json = {
+                "find": RESOURCES,
+                "filter": asked.lead,
+                "projection": projection,
+                "sort": sort,
+                "limit": limit,
+            }
+            aggregate: Json = {"aggregate": RESOURCES, "pipeline": pipeline, "cursor": {"batchSize": limit + 1}}
+            return await self._replies(aggregate if asked.rest else {**find, "batchSize": limit + 1})
+        if not asked.rest:
+            return await self._find(RESOURCES, asked.lead, projection, limit, sort), False
+        return await self._aggregate(pipeline, limit), False
+
+    async def _replies(self, command: Json) -> tuple[list[Json], bool]:
+        """Return the documents of a command reply by reply, and whether there are more than fit a page."""
+        cursor = (await self._command(command))["cursor"]
+        found: list[Json] = cursor["firstBatch"]
+        while cursor["id"]:
+            if _fitting(found) < len(found):
+                await self._command({"killCursors": RESOURCES, "cursors": [cursor["id"]]})
+                return found, True
+            cursor = (await self._command({"getMore": cursor["id"], "collection": RESOURCES}))["cursor"]
+            found += cursor["nextBatch"]
+        return found, False
 
     async def outlines(self, asked: Asked, limit: int, *, terms: bool, ranges: bool) -> list[Outline]:
         """Return up to `limit` resources without their bytes, in no order."""
@@ -115,3 +150,15 @@ class Pages:
         steps: list[Any] = Asked(asked.lead, rest).stages()
         found = await self._aggregate([*steps, *([{"$limit": cap}] if cap else []), {"$count": "n"}], 1)
         return sum(int(row["n"]) for row in found)
+
+
+def _fitting(documents: Sequence[Json]) -> int:
+    """Return how many of the documents fit a page: all but those behind the one that makes it too long."""
+    if sum(len(d["raw"]) for d in documents) <= PAGE_BYTES:
+        return len(documents)
+    weight = 0
+    for place, document in enumerate(documents, 1):
+        weight += len(document["raw"])
+        if weight > PAGE_BYTES:
+            return place
+    return len(documents)

@@ -57,7 +57,7 @@ def _own(one: Filter, index: Index) -> Condition:
         return _missing(one, index)
     kind = one.parameter.type
     if kind == "composite":
-        return composite(one, index, _MAKERS)
+        return composite(one, index, _own)
     made = _MAKERS[kind](one, index)
     if kind in ("number", "quantity") and may_be_a_range(one.parameter.expression):
         return with_ranges(one, index)

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/search.html#combining
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import degrees
 
 from fhir_server.api.criteria import Everything, Range
@@ -17,24 +17,24 @@ from fhir_server.search.matching.position import EARTH_RADIUS, asked_near
 from fhir_server.search.query import Filter
 from fhir_server.search.terms import ordered_number, range_prefix
 
-Makers = Mapping[str, Callable[[Filter, Index], Condition]]
+Maker = Callable[[Filter, Index], Condition]
 
 
-def composite(one: Filter, index: Index, makers: Makers) -> Condition:
+def composite(one: Filter, index: Index, make: Maker) -> Condition:
     """Return the condition of a composite filter; raises InvalidRequest."""
     if one.modifier:
         raise unsupported(one)
-    return Condition(either(_parts(one, value, index, makers) for value in one.values).where, exact=False)
+    return Condition(either(_parts(one, value, index, make) for value in one.values).where, exact=False)
 
 
-def _parts(one: Filter, value: str, index: Index, makers: Makers) -> Condition:
+def _parts(one: Filter, value: str, index: Index, make: Maker) -> Condition:
     components = index.parameters.components(one.parameter)
     if not components:
         raise InvalidRequest(f"{one.parameter.code} has a part that is not known here.", location=one.location)
     texts = asked(one, lambda text: asked_parts(text, len(components)), value)
     rows = []
     for component, text in zip(components, texts, strict=True):
-        made = makers[component.parameter.type](Filter(component.parameter, "", (text,)), index)
+        made = make(Filter(component.parameter, "", (text,)), index)
         if component.parameter.ready and not index.contained:
             rows.append(made)
     return both(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fhir_server.api.criteria import Criterion, Everything, Not, Nothing, Or, Present, Term, all_of
 from fhir_server.search.indexing import CONTAINED
 from fhir_server.search.matching.asking import Setting
-from fhir_server.search.parameters import Parameter, Parameters
+from fhir_server.search.parameters import BUILT_IN, Parameter, Parameters
 from fhir_server.search.terms import TermHash
 
 
@@ -43,6 +43,8 @@ def present(one: Parameter, index: Index) -> Condition:
     """Return the condition of having any value for a parameter, as far as the index knows."""
     if index.contained or one.type == "composite":
         return Condition(Everything(), exact=False)
+    if one.code in BUILT_IN:
+        return Condition(Everything())  # no resource is without
     if not one.expression:
         return Condition(Nothing())
     return Condition(Present(one.presence), exact=not one.target_type)
