@@ -15,7 +15,7 @@ MAX_PLANNED = 50_000
 MAX_RESOURCES = 5_000
 # Searches that cannot share a command: connections and lists with _count below many resources.
 MAX_SEARCHES = 100
-# Values in the answer: some 20 MB of it.
+# Values in the answer, a long text counts as several: at most some 30 MB of it.
 MAX_VALUES = 500_000
 # Steps of FHIRPath on one list, and seconds for all of them together.
 MAX_FHIRPATH_STEPS = 100_000

@@ -5,7 +5,7 @@ https://hl7.org/fhir/R4/graphql.html#references
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,17 @@ class Place:
 
 @dataclass(slots=True)
 class Waiting:
-    """A field whose values must be read first: on what it stands, and where in the answer they go."""
+    """A field whose values must be read first: on what it stands, and where in the answer they go.
+
+    `suffix` and `in_list` are what flattened objects around it make of its name and values.
+    """
 
     step: Step
     value: Json
     place: Place
-    output: Output
-    suffix: str
-    in_list: bool
+    output: Output | Json
+    suffix: str = ""
+    in_list: bool = False
 
 
 Found = list[tuple[Any, Place]]
@@ -53,19 +56,16 @@ class Loader:
 
     async def load(self, level: Sequence[Waiting]) -> list[Found]:
         """Return what each field waits for. Raises Refused for what is not there and may not be missing."""
-        await self._read_all(level)
+        keys = [self._key(waiting) for waiting in level]
+        await self._read_all(dict(zip(keys, level, strict=True)))
         shared = await self._search_together([w for w in level if w.step.search is not None])
         return [
-            await self._found(waiting, shared) if waiting.step.search is not None else self._resource(waiting)
-            for waiting in level
+            await self._found(waiting, shared) if waiting.step.search is not None else self._resource(waiting, key)
+            for key, waiting in zip(keys, level, strict=True)
         ]
 
-    async def _read_all(self, level: Iterable[Waiting]) -> None:
-        wanted: dict[str, Step] = {}
-        for waiting in level:
-            key = self._key(waiting)
-            if key and key not in self._known:
-                wanted[key] = waiting.step
+    async def _read_all(self, level: Mapping[str, Waiting]) -> None:
+        wanted = {key: waiting.step for key, waiting in level.items() if key and key not in self._known}
         plain = [key for key in wanted if "/_history/" not in key]
         found = await self._context.records.read_many(plain) if plain else {}
         for key, step in wanted.items():
@@ -89,11 +89,11 @@ class Loader:
             return ""
         return f"{found[0]}/{found[1]}" + (f"/_history/{found[2]}" if found[2] else "")
 
-    def _resource(self, waiting: Waiting) -> Found:
+    def _resource(self, waiting: Waiting, key: str) -> Found:
         """Return the resource that was read, or is contained; of another type than asked for it is left out."""
         step = waiting.step
         if step.field.kind is Kind.READ:
-            found = self._known[self._key(waiting)]
+            found = self._known[key]
             if found is None:
                 raise refusing(NotFound(f"There is no {step.field.type}/{step.id}."), step.node)
             return [(found, Place(found, found))]
@@ -103,7 +103,6 @@ class Loader:
             found = next((c for c in container.get("contained", ()) if c.get("id") == literal[1:]), None)
             found = container if literal == "#" else found
         else:
-            key = self._key(waiting)
             if not key and _other_type(literal, step):
                 return []
             found = self._known[key] if key else None

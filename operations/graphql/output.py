@@ -12,9 +12,12 @@ from operations.graphql.limits import MAX_VALUES
 from operations.graphql.plan import Step
 from operations.graphql.refusals import refused, refusing
 
+# Characters of a text that count as one more value.
+_TEXT = 64
+
 
 class Budget:
-    """Counts the work of making an answer: the fields looked at, whether they have values or not."""
+    """Counts the work of making an answer: the fields looked at, whether they have values or not, and long texts."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES
@@ -24,6 +27,16 @@ class Budget:
         self._left -= fields
         if self._left < 0:
             raise refusing(TooCostly(f"The answer has more than {MAX_VALUES} values. Ask for less at once."))
+
+    def spend_text(self, value: Any) -> None:
+        """Count a scalar, or a list of them, by its length: a text can be asked for under many names."""
+        if type(value) is str:
+            if len(value) > _TEXT:
+                self.spend(len(value) // _TEXT)
+        elif type(value) is list:
+            self.spend(len(value))
+            for one in value:
+                self.spend_text(one)
 
 
 class _Slot:
@@ -40,15 +53,10 @@ class _Slot:
 class Output:
     """One object of the answer."""
 
-    __slots__ = ("_budget", "_slots")
+    __slots__ = ("_slots",)
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self) -> None:
         self._slots: dict[str, _Slot] = {}
-
-    def below(self) -> Output:
-        """Return an object to stand inside."""
-        return Output(self._budget)
 
     def reserve(self, name: str, step: Step) -> None:
         """Keep the place of a name whose values come later."""
@@ -57,7 +65,6 @@ class Output:
 
     def add(self, name: str, value: Any, step: Step, *, in_list: bool) -> None:
         """Add a value to a name. Raises Refused for a second one of a @singleton, and for values of several types."""
-        self._budget.spend(1)
         slot = self._slots.get(name)
         if slot is None:
             slot = self._slots[name] = _Slot(step.field.type)

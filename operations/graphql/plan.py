@@ -50,12 +50,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The fields to answer on one type; `size` counts them with all below, `height` the levels."""
+    """The fields to answer on one type; `size` counts them with all below, `height` the levels.
+
+    In a plain one every field has a name of its own, and no directive changes its form.
+    """
 
     type: str
     steps: tuple[Step, ...]
     size: int
     height: int
+    is_plain: bool
 
 
 class Planner:
@@ -103,7 +107,11 @@ class Planner:
         steps = tuple(self._step(row, type_name, targets, is_top=is_top) for row in rows)
         below = [step.below for step in steps if step.below is not None]
         made = Plan(
-            type_name, steps, len(steps) + sum(p.size for p in below), 1 + max((p.height for p in below), default=0)
+            type_name,
+            steps,
+            size=len(steps) + sum(p.size for p in below),
+            height=1 + max((p.height for p in below), default=0),
+            is_plain=len({s.key for s in steps}) == len(steps) and all(s.shape == PLAIN for s in steps),
         )
         if made.height > MAX_DEPTH:
             raise _too_deep(selections)

@@ -91,11 +91,24 @@ async def test_many_searches(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_many_values(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output, "MAX_VALUES", 7)  # name and given looked at, then both and three texts
+    monkeypatch.setattr(output, "MAX_VALUES", 5)  # name and given looked at, and three texts
     query = "{ name { given } }"
     assert (await run("Patient/p0", query)).data == {"name": [{"given": ["a", "b", "c"]}]}
-    monkeypatch.setattr(output, "MAX_VALUES", 5)
-    assert "more than 5 values" in await too_costly(run, "Patient/p0", query)
+    monkeypatch.setattr(output, "MAX_VALUES", 4)
+    assert "more than 4 values" in await too_costly(run, "Patient/p0", query)
+
+
+@pytest.mark.parametrize(
+    "query", ["{ a: text { div } b: text { div } }", "{ text @flatten { a: div } b: text { div } }"]
+)
+async def test_long_texts_under_many_names(
+    run: Run, records: Records, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    records.add({"resourceType": "Patient", "id": "long", "text": {"div": "x" * 640}})
+    monkeypatch.setattr(output, "MAX_VALUES", 24)
+    assert set((await run("Patient/long", query)).data) == {"a", "b"}
+    monkeypatch.setattr(output, "MAX_VALUES", 23)
+    assert "more than 23 values" in await too_costly(run, "Patient/long", query)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,12 @@ async def test_a_reference_is_followed(run: Run, name: str) -> None:
     }
 
 
+@pytest.mark.parametrize("first", ["", "@first"])
+async def test_fields_come_in_the_order_of_the_query(run: Run, first: str) -> None:
+    ran = await run("Patient/p00", f"{{ ConditionList(_reference: subject) {first} {{ id }} active id }}")
+    assert list(ran.data) == ["ConditionList", "active", "id"]
+
+
 async def test_a_contained_resource(run: Run) -> None:
     ran = await run(
         "Observation/inside", "{ subject { resource { birthDate } } contained { ... on Patient { id birthDate } } }"
@@ -334,6 +340,15 @@ async def test_a_cursor_is_of_one_type(run: Run) -> None:
 
 
 async def test_searches_are_flattened_too(run: Run) -> None:
+    query = """
+      { ConditionList(_reference: subject) @first { id }
+        b: ConditionList(_reference: subject) @slice(path: "$index") { id } }
+    """
+    assert (await run("Patient/p03", query)).data == {
+        "ConditionList": {"id": "c03a"},
+        "b.0": [{"id": "c03a"}],
+        "b.1": [{"id": "c03b"}],
+    }
     ran = await run("Patient/p03", "{ id ConditionList(_reference: subject) @flatten { condition: id } }")
     assert ran.data == {"id": "p03", "condition": ["c03a", "c03b"]}
     ran = await run("Observation/o", "{ subject @flatten { resource @flatten { active } } id }")
