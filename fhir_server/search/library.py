@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from fhir_server.api.criteria import Order, Term
 from fhir_server.api.ports import Reading
+from fhir_server.search.parameters import Parameters
 from fhir_server.search.terms import SEPARATOR, TermHash
 
 MAX_VERSIONS = 200
@@ -18,9 +19,11 @@ class TenantLibrary:
 
     records: Reading
     term: TermHash
+    parameters: Parameters
 
     async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
         """Return every version of the resource, newest first; beyond 200 the oldest are not looked at."""
-        where = Term((self.term(f"{resource_type}.url{SEPARATOR}{url}"),))
+        name = self.parameters.of(resource_type)["url"].index_name
+        where = Term((self.term(f"{name}{SEPARATOR}{url}"),))
         page = await self.records.search(where, Order("updated"), MAX_VERSIONS)
         return [record.raw for record in page.records]

@@ -220,7 +220,7 @@ class Planner:
         found: dict[str, Codes] = {}
         for one in filters:
             if one.modifier in _SETS and one.parameter.type == "token" and not one.chain:
-                library = TenantLibrary(search.records, self.indexer.hash_of(search.tenant))
+                library = TenantLibrary(search.records, self.indexer.hash_of(search.tenant), self.parameters)
                 for value in one.values:
                     found[value] = await _expanded(one, value, search, library)
         return found

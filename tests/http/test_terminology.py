@@ -56,6 +56,23 @@ async def zoo() -> AsyncIterator[FhirClient]:
         yield client
 
 
+@pytest.fixture(scope="module")
+async def seen(zoo: FhirClient) -> FhirClient:
+    """The same server, where an owl, a bird, an eel and something in LOINC were observed."""
+    for name, system, code in (
+        ("a", ANIMALS, "owl"),
+        ("b", ANIMALS, "bird"),
+        ("c", ANIMALS, "eel"),
+        ("d", "http://loinc.org", "8867-4"),
+    ):
+        observation = {"resourceType": "Observation", "id": name, "status": "final"}
+        answer = await zoo.put(
+            f"Observation/{name}", {**observation, "code": {"coding": [{"system": system, "code": code}]}}
+        )
+        assert answer.status_code == 201, answer.text
+    return zoo
+
+
 def _values(answer: httpx.Response) -> Json:
     assert answer.status_code == 200, answer.text
     rows = answer.json()["parameter"]
@@ -196,6 +213,30 @@ async def test_a_map_is_read_backwards_and_says_what_it_does_not_know(zoo: FhirC
     other = await zoo.get(f"ConceptMap/food/$translate?system={ANIMALS}&code=eel")
     match = next(row["part"] for row in other.json()["parameter"] if row["name"] == "match")
     assert (match[0]["valueCode"], match[1]["valueCoding"]["code"]) == ("inexact", "anything")
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (f"code:in={SET}birds", ["a", "b"]),
+        (f"code:not-in={SET}birds", ["c", "d"]),
+        (f"code:in={SET}few", ["c"]),
+        (f"code:below={ANIMALS}|bird", ["a", "b"]),
+        (f"code:above={ANIMALS}|owl", ["a", "b"]),
+        ("code:in=http://hl7.org/fhir/ValueSet/observation-codes", ["d"]),
+        ("code:not-in=http://hl7.org/fhir/ValueSet/observation-codes", ["a", "b", "c"]),
+        (f"code:in={ANIMALS}?fhir_vs=isa/fish", ["c"]),
+    ],
+)
+async def test_search_asks_the_terminology_service(seen: FhirClient, query: str, found: list[str]) -> None:
+    answer = await seen.get(f"Observation?{query.replace('|', '%7C').replace('?', '%3F')}&_sort=_id")
+    assert answer.status_code == 200, answer.text
+    assert [entry["resource"]["id"] for entry in answer.json().get("entry", ())] == found
+
+
+async def test_search_says_which_value_set_or_code_nobody_knows(seen: FhirClient) -> None:
+    assert _issue(await seen.get(f"Observation?code:in={SET}none"))[:2] == (404, "not-found")
+    assert _issue(await seen.get(f"Observation?code:below={ANIMALS}%7Cunicorn"))[:2] == (404, "not-found")
 
 
 async def test_a_change_of_a_code_system_is_seen_at_once(zoo: FhirClient) -> None:
