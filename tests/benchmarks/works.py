@@ -7,31 +7,24 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from pymongo import MongoClient
 
-from fhir_server.api.criteria import Everything, Key
-from fhir_server.api.tenant import Scope, Tenant
-from fhir_server.fhir.definitions import r4
-from fhir_server.search.indexing import Indexer
-from fhir_server.search.parameters import Parameters
-from fhir_server.search.planning import Planner
-from fhir_server.search.query import QueryParser
+from fhir_server.api.tenant import Tenant
 from fhir_server.store.documents import RESOURCES
 from fhir_server.store.driver import Driver
-from fhir_server.store.filters import guarded, live, split
 from fhir_server.store.mongo import MongoStore, connect
+from tests.benchmarks.asked import Asked, asking
 from tests.benchmarks.load import request
 from tests.benchmarks.patients import KINDS, LOINC, OBSERVATIONS, observation, transaction
 
 Json = dict[str, Any]
 
-NEWEST_FIRST: Json = {"d": -1, "_id": 1}
 PREFIX = "fhir"
 SAMPLE = 300
 BODY_HEIGHT = f"{LOINC}%7C{KINDS[0][0]}"
@@ -51,65 +44,53 @@ class Work:
 class Plan:
     """Collects the limit's queries while the works are put together."""
 
-    def __init__(self, planner: Planner, tenant: Tenant, store: MongoStore) -> None:
-        self._planner, self._scope = planner, Scope(tenant)
-        self._records = store.records(self._scope)
+    def __init__(self, ask: Callable[[str], Awaitable[Sequence[Asked]]]) -> None:
+        self._ask = ask
         self.queries: list[Json] = []
 
-    async def searches(self, name: str, targets: Sequence[str]) -> Work:
-        """Return the work of searches written as `Observation?...`."""
+    async def gets(self, name: str, targets: Sequence[str]) -> Work:
+        """Return the work of reads and searches: what the server asks of the database once it has seen them all."""
         first = len(self.queries)
         for target in targets:
-            self.queries.append(await self._query(target))
+            await self._ask(target)
+        for target in targets:
+            self.queries.append(_query((await self._ask(target))[-1], target))
         return Work(name, _gets(targets), _finds(first, len(targets)))
 
-    def reads(self, name: str, keys: Sequence[str]) -> Work:
-        """Return the work of reads by key."""
-        first = len(self.queries)
-        for key in keys:
-            asked = guarded(self._scope, Key((key,)))
-            self.queries.append({"filter": asked, "sort": None, "limit": 1, "shown": 1})
-        return Work(name, _gets(keys), _finds(first, len(keys)))
 
-    async def _query(self, target: str) -> Json:
-        resource_type, _, text = target.partition("?")
-        query = self._planner.parser.parse(resource_type, parse_qsl(text), strict=True)
-        where = await self._planner.plan(query, self._scope.tenant, self._records, 0, "")
-        size = query.count or 0
-        asked, _ = split(where)
-        assert asked != Everything(), f"{target} must be a query of the index"
-        return {"filter": live(self._scope, asked), "sort": NEWEST_FIRST, "limit": size + 1, "shown": size}
+def _query(asked: Asked, target: str) -> Json:
+    if asked.name != "find":
+        raise ValueError(f"{target} must be a query of the index, and is {asked}")
+    limit, given = asked.arguments["limit"], parse_qs(target.partition("?")[2])
+    shown = int(given["_count"][0]) if given else limit
+    return {"filter": asked.arguments["query"], "sort": asked.arguments.get("sort"), "limit": limit, "shown": shown}
 
 
 async def works(url: str) -> tuple[list[Work], Json]:
     """Return all works on the data that a server's database holds, and the limit's plan."""
     driver = await connect(url)
     try:
-        return await _works(url, driver)
+        async with asking(url, PREFIX) as ask:
+            return await _works(url, driver, Plan(ask))
     finally:
         await driver.close()
 
 
-async def _works(url: str, driver: Driver) -> tuple[list[Work], Json]:
-    store = MongoStore(driver, PREFIX)
-    tenant = await store.tenant("default")
+async def _works(url: str, driver: Driver, plan: Plan) -> tuple[list[Work], Json]:
+    tenant = await MongoStore(driver, PREFIX).tenant("default")
     assert tenant is not None, "a server that started has made its tenant"
-    definitions = r4()
-    parameters = Parameters(definitions)
-    planner = Planner(Indexer(definitions, parameters), QueryParser(parameters, definitions.resource_types))
-    plan = Plan(planner, tenant, store)
     chance = random.Random(7)
     patients = await _keys(driver, tenant, "Patient")
     observations = chance.sample(await _keys(driver, tenant, "Observation"), SAMPLE)
     some = [observation(chance.choice(patients), n, chance) for n in range(50)]
     bundles = [json.dumps(transaction(n)).encode() for n in range(10_000, 10_010)]
     made = [
-        plan.reads("read", observations),
-        await plan.searches(
+        await plan.gets("read", observations),
+        await plan.gets(
             "search patient + code, 20", [f"Observation?patient={p}&code={BODY_HEIGHT}&_count=20" for p in patients]
         ),
-        await plan.searches("search patient, 100", [f"Observation?patient={p}&_count=100" for p in patients]),
-        await plan.searches(
+        await plan.gets("search patient, 100", [f"Observation?patient={p}&_count=100" for p in patients]),
+        await plan.gets(
             "search code + date, newest 50",
             [f"Observation?code={BODY_HEIGHT}&date=ge{y}-01-01&_sort=-date&_count=50" for y in range(2004, 2012)],
         ),

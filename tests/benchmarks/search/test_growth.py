@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.search.asked import Recording
+from tests.benchmarks.asked import Recording
 from tests.benchmarks.search.command import main
 from tests.benchmarks.search.growth import Size, data_table, rows, table
 from tests.benchmarks.search.picture import picture
@@ -77,9 +77,9 @@ async def test_a_recording_driver_keeps_what_is_asked_of_the_resources() -> None
     assert await recording.find("db", "resources", {"t": 5}) == [1, 2]
     assert await recording.command("db", {"count": "resources"}) == {"n": 1}
     await recording.command("db", {"find": "jobs"})
-    assert [(one.name, one.given, one.documents) for one in recording.asked] == [
-        ("find", "resources {'t': 5}", 2),
-        ("command", "{'count': 'resources'}", 0),
+    assert [(one.name, one.arguments, one.documents) for one in recording.asked] == [
+        ("find", {"database": "db", "collection": "resources", "query": {"t": 5}}, 2),
+        ("command", {"database": "db", "command": {"count": "resources"}}, 0),
     ]
 
 

@@ -5,6 +5,7 @@ The whole server runs in this process, on the database that is measured, with a 
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -25,17 +26,18 @@ SHOWN = 400
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One command: its name, what it was given, how many documents it gave, and the milliseconds it took."""
+    """One call of the driver: its name and arguments, how many documents it gave, and the milliseconds it took."""
 
     name: str
-    given: str
+    arguments: dict[str, Any]
     documents: int
     milliseconds: float
 
     def __str__(self) -> str:
         """Return it on one line, cut short."""
-        given = self.given if len(self.given) <= SHOWN else f"{self.given[:SHOWN]} ..."
-        return f"{self.milliseconds:.1f} ms, {self.documents} documents: {self.name} {given}"
+        given = ", ".join(f"{name} {value}" for name, value in self.arguments.items() if name != "database")
+        short = given if len(given) <= SHOWN else f"{given[:SHOWN]} ..."
+        return f"{self.milliseconds:.1f} ms, {self.documents} documents: {self.name} {short}"
 
 
 class Recording:
@@ -55,10 +57,10 @@ class Recording:
             began = time.perf_counter()
             reply = await method(*given, **named)
             taken = 1000 * (time.perf_counter() - began)
-            rest = [one for one in (*given[1:], *named.values()) if one is not None]
-            if RESOURCES in rest or RESOURCES in next((o.values() for o in rest if isinstance(o, dict)), ()):
+            arguments = inspect.signature(method).bind(*given, **named).arguments
+            if RESOURCES in (arguments.get("collection"), *arguments.get("command", {}).values()):
                 documents = len(reply) if isinstance(reply, list) else 0
-                self.asked.append(Asked(name, " ".join(map(str, rest)), documents, taken))
+                self.asked.append(Asked(name, arguments, documents, taken))
             return reply
 
         return asking
