@@ -165,7 +165,8 @@ class HostedServer:
             raise InvalidRequest(f"{resource_type} has no reference parameter {code[:64]!r}.", location=f"http.{code}")
         path = of_type[parameter.alias_of].path if parameter.alias_of else parameter.path
         values = (node.value for node in path.evaluate(resource))
-        texts = [v["reference"] for v in values if isinstance(v, dict) and isinstance(v.get("reference"), str)]
+        literals = (value.get("reference") if isinstance(value, dict) else value for value in values)
+        texts = [text for text in literals if isinstance(text, str)]
         found = (local_reference(text.removeprefix(f"{self.base_url}/")) for text in texts)
         return {f"{row[0]}/{row[1]}" for row in found if row is not None}
 

@@ -13,8 +13,9 @@ MAX_FIELDS = 1_000
 MAX_PLANNED = 50_000
 # Resources read for one answer, about 30 us each to read and decode. REST pages hold a thousand.
 MAX_RESOURCES = 5_000
-# Searches that cannot share a command: connections and lists with _count below many resources.
-MAX_SEARCHES = 100
+# Commands beside those that read the references of a level: searches, of which only lists without _count share one,
+# and old versions.
+MAX_COMMANDS = 100
 # Values in the answer, a long text counts as several: at most some 30 MB of it.
 MAX_VALUES = 500_000
 # Steps of FHIRPath on one list, and seconds for all of them together.

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fhir_server.api import Json, NotFound, OperationContext, TooCostly, decode_stored, local_reference
-from operations.graphql.limits import MAX_PAGE, MAX_RESOURCES, MAX_SEARCHES, TOGETHER
+from operations.graphql.limits import MAX_COMMANDS, MAX_PAGE, MAX_RESOURCES, TOGETHER
 from operations.graphql.output import Output
 from operations.graphql.plan import Step
 from operations.graphql.refusals import at, refusing
 from operations.graphql.schema import Kind
 from operations.graphql.searches import Pairs, Search, Searches, next_cursor
+
+_VERSION = "/_history/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Loader:
         self._searches = searches
         self._known: dict[str, Json | None] = {}
         self._read = 0
-        self._searched = 0
+        self._commands = 0
 
     async def load(self, level: Sequence[Waiting]) -> list[Found]:
         """Return what each field waits for. Raises Refused for what is not there and may not be missing."""
@@ -66,14 +68,15 @@ class Loader:
 
     async def _read_all(self, level: Mapping[str, Waiting]) -> None:
         wanted = {key: waiting.step for key, waiting in level.items() if key and key not in self._known}
-        plain = [key for key in wanted if "/_history/" not in key]
-        found = await self._context.records.read_many(plain) if plain else {}
+        current = dict.fromkeys(key.partition(_VERSION)[0] for key in wanted)
+        found = await self._context.records.read_many(list(current)) if current else {}
         for key, step in wanted.items():
             self._spend(step)
-            record = found.get(key)
-            if key not in plain:
-                current, _, version = key.partition("/_history/")
-                record = await self._context.records.vread(current, int(version))
+            plain, _, version = key.partition(_VERSION)
+            record = found.get(plain)
+            if version and (record is None or record.version != int(version)):
+                self._spend_command(step)
+                record = await self._context.records.vread(plain, int(version))
             self._known[key] = None if record is None or record.deleted else decode_stored(record.raw)
 
     def _key(self, waiting: Waiting) -> str:
@@ -87,7 +90,7 @@ class Loader:
         found = local_reference(literal.removeprefix(f"{self._context.server.base_url}/"))
         if found is None or (step.types and found[0] not in step.types) or not _is_version(found[2]):
             return ""
-        return f"{found[0]}/{found[1]}" + (f"/_history/{found[2]}" if found[2] else "")
+        return f"{found[0]}/{found[1]}" + (f"{_VERSION}{found[2]}" if found[2] else "")
 
     def _resource(self, waiting: Waiting, key: str) -> Found:
         """Return the resource that was read, or is contained; of another type than asked for it is left out."""
@@ -175,14 +178,7 @@ class Loader:
         return [(page, Place(page, page))]
 
     async def _bundle(self, step: Step, of_type: str, pairs: Pairs, after: str) -> Json:
-        self._searched += 1
-        if self._searched > MAX_SEARCHES:
-            raise refusing(
-                TooCostly(
-                    f"The query needs more than {MAX_SEARCHES} searches. Without _count they can be made together."
-                ),
-                step.node,
-            )
+        self._spend_command(step)
         with at(step.node):
             bundle = await self._context.server.search(of_type, (*pairs, ("_cursor", after)) if after else pairs)
         rows = [row for row in bundle.get("entry", ()) if row["search"]["mode"] == "match"]
@@ -194,6 +190,12 @@ class Loader:
         if search.filter is not None:
             found = [resource for resource in found if search.filter([resource], resource)]
         return [(resource, Place(resource, resource)) for resource in found]
+
+    def _spend_command(self, step: Step) -> None:
+        self._commands += 1
+        if self._commands > MAX_COMMANDS:
+            text = f"The query needs more than {MAX_COMMANDS} searches. Lists without _count are searched for together."
+            raise refusing(TooCostly(text), step.node)
 
     def _spend(self, step: Step, resources: int = 1) -> None:
         self._read += resources

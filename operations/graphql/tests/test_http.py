@@ -151,6 +151,25 @@ async def test_reverse_searches_of_a_list(server: FhirClient) -> None:
     ]
 
 
+async def test_a_reference_to_a_version(server: FhirClient) -> None:
+    patient = {"resourceType": "Patient", "id": "changed"}
+    for gender in ("male", "female"):
+        await server.put("Patient/changed", {**patient, "gender": gender})
+    for version, gender in ((1, "male"), (2, "female")):
+        encounter = {
+            "resourceType": "Encounter",
+            "id": "e",
+            "status": "finished",
+            "class": {"code": "AMB"},
+            "subject": {"reference": f"Patient/changed/_history/{version}"},
+        }
+        assert (await server.put("Encounter/e", encounter)).status_code in (200, 201)
+        found = await data(server, "{ subject { resource { ... on Patient { gender } } } }", "Encounter/e/$graphql")
+        assert found == {"subject": {"resource": {"gender": gender}}}
+    await server.delete("Encounter/e")
+    await server.delete("Patient/changed")
+
+
 async def test_a_connection_page_by_page(server: FhirClient) -> None:
     fields = "{ count offset pageSize next first edges { mode resource { id } } }"
     query = f'{{ ConditionConnection(patient: "a", _count: 2, _sort: "-_id") {fields} }}'

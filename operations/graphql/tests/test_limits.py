@@ -83,10 +83,10 @@ async def test_many_resources(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_many_searches(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "MAX_SEARCHES", 5)
+    monkeypatch.setattr(loading, "MAX_COMMANDS", 5)
     query = "{ PatientList { ConditionConnection(_reference: subject) { next } } }"
     assert len((await run("", query)).data["PatientList"]) == 4
-    monkeypatch.setattr(loading, "MAX_SEARCHES", 4)
+    monkeypatch.setattr(loading, "MAX_COMMANDS", 4)
     assert "more than 4 searches" in await too_costly(run, "", query)
 
 

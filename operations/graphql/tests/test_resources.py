@@ -96,6 +96,19 @@ async def test_a_deleted_target_is_told_from_one_that_never_was_by_nothing(run: 
     assert (ran.error, ran.code) == ("Patient/p00 cannot be resolved.", "not-found")
 
 
+async def test_an_old_version_is_a_command_of_its_own(
+    run: Run, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = [{"reference": f"Patient/p0{number}/_history/9"} for number in range(2)]
+    records.add({"resourceType": "Observation", "id": "old", "performer": old})
+    query = "{ performer { resource(optional: true) { id } } }"
+    monkeypatch.setattr(loading, "MAX_COMMANDS", 2)
+    assert (await run("Observation/old", query)).data == {"performer": [{}, {}]}
+    monkeypatch.setattr(loading, "MAX_COMMANDS", 1)
+    assert (await run("Observation/old", query)).code == "too-costly"
+    assert (await run("Observation/version", "{ subject { resource { id } } }")).reads == [1, 1]
+
+
 async def test_only_of_a_type(run: Run) -> None:
     query = """{ subject { reference resource(type: Group) { quantity } resource(type: [Patient, Device]) { id } } }"""
     ran = await run("Observation/o", query)
