@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server import __version__
-from fhir_server.api.errors import InvalidRequest, NotSupported
+from fhir_server.api.errors import InvalidRequest
 from fhir_server.api.ports import Answer
 from fhir_server.fhir.definitions import FHIR_VERSION
 from fhir_server.fhir.json import encode
 from fhir_server.interactions.patch import ACCEPTED
 from fhir_server.interactions.services import Call
+from fhir_server.interactions.terminology_capabilities import terminology_statement
 from fhir_server.search.parameters import NOT_INDEXED
 
 Json = dict[str, Any]
@@ -38,7 +39,7 @@ async def capabilities(call: Call, known: dict[str, bytes]) -> Answer:
     if mode not in MODES:
         raise InvalidRequest(f"mode must be one of {', '.join(MODES)}.", location="http.mode")
     if mode == "terminology":
-        raise NotSupported("There is no terminology service yet, so no TerminologyCapabilities.", location="http.mode")
+        return Answer("ok", encode(await terminology_statement(call, RELEASED)))
     raw = known.get(call.base_url)
     if raw is None:
         if len(known) > 100:

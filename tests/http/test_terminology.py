@@ -239,6 +239,18 @@ async def test_search_says_which_value_set_or_code_nobody_knows(seen: FhirClient
     assert _issue(await seen.get(f"Observation?code:below={ANIMALS}%7Cunicorn"))[:2] == (404, "not-found")
 
 
+async def test_metadata_says_which_code_systems_are_here_and_what_can_be_asked(zoo: FhirClient) -> None:
+    answer = await zoo.get("metadata?mode=terminology")
+    statement = answer.json()
+    assert (answer.status_code, statement["resourceType"]) == (200, "TerminologyCapabilities")
+    systems = {row["uri"]: row for row in statement["codeSystem"]}
+    assert systems[ANIMALS] == {"uri": ANIMALS, "version": [{"code": "2"}]}
+    assert "http://hl7.org/fhir/administrative-gender" in systems
+    assert {"name": "count"} in statement["expansion"]["parameter"]
+    checked = await zoo.post("TerminologyCapabilities/$validate", statement)
+    assert [i["diagnostics"] for i in checked.json()["issue"] if i["severity"] == "error"] == []
+
+
 async def test_a_change_of_a_code_system_is_seen_at_once(zoo: FhirClient) -> None:
     small = {**animals(url="http://example.org/small", concept=[{"code": "a"}]), "id": "small"}
     path = "CodeSystem/$validate-code?url=http://example.org/small&code=b"

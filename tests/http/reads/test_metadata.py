@@ -75,4 +75,3 @@ async def test_mode_is_one_of_those_fhir_knows(shared_server: FhirClient) -> Non
     answer = await shared_server.get("metadata?mode=guess")
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["location"] == ["http.mode"]
-    assert (await shared_server.get("metadata?mode=terminology")).status_code == 501
