@@ -45,6 +45,7 @@ from fhir_server.search.values import (
     numbers,
     quantities,
     reference_key,
+    systems,
     texts,
     times,
     tokens,
@@ -210,8 +211,8 @@ def _tokens(name: str, nodes: Iterable[Node], found: Found) -> None:
             seen.append((system, code))
             found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}{code}")
             found.terms.add(f"{name}{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
-            if system:
-                found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
+        for system in systems(node.value, node.type):
+            found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
         if node.type == "Identifier":
             for system, kind, text in identifier_types(node.value):
                 found.terms.add(of_type_text(name, system, kind, text))

@@ -47,6 +47,17 @@ def tokens(value: Any, type_name: str) -> Iterator[tuple[str, str]]:
         yield "", str(value)
 
 
+def systems(value: Any, type_name: str) -> Iterator[str]:
+    """Yield the systems that a value names, with a code or without."""
+    if type(value) is dict:
+        if type_name == "CodeableConcept":
+            for coding in value.get("coding", ()):
+                if system := coding.get("system"):
+                    yield system
+        elif type_name in ("Coding", "Identifier") and (system := value.get("system")):
+            yield system
+
+
 def texts(value: Any, type_name: str) -> Iterator[str]:
     """Yield the texts of a string-like value: each part of a name or address by itself."""
     if type(value) is str:
