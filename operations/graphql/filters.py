@@ -26,7 +26,7 @@ from fhir_server.api.fhirpath import (
 )
 from operations.graphql.limits import MAX_FHIRPATH_SECONDS, MAX_FHIRPATH_STEPS
 from operations.graphql.refusals import refused, refusing
-from operations.graphql.schema import Kind, field_of
+from operations.graphql.schema import ANY, Kind, field_of
 from operations.graphql.values import texts
 
 Elements = Sequence[Any]
@@ -65,7 +65,7 @@ class Filters:
 
     def of_resources(self, text: Any, node: SyntaxNode) -> Filter:
         """Return the filter of resources that a search found."""
-        return self._matching(self._condition(text, node), "")
+        return self._matching(self._condition(text, node), ANY)
 
     def path(self, text: str, node: SyntaxNode) -> Path:
         """Return a compiled expression. Raises Refused with what is wrong with it."""
@@ -118,10 +118,8 @@ class Filters:
 
 
 def _node(element: Any, type_name: str) -> Node:
-    """Return an element for FHIRPath; a resource says its type itself."""
-    if isinstance(element, dict) and isinstance(element.get("resourceType"), str):
-        return Node(element, element["resourceType"])
-    return Node(element, type_name)
+    """Return an element for FHIRPath; a resource of any type says its type itself."""
+    return Node(element, element["resourceType"] if type_name == ANY else type_name)
 
 
 def _chain(steps: Sequence[Filter]) -> Filter:

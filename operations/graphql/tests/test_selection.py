@@ -153,6 +153,23 @@ async def test_arguments_of_lists(run: Run, arguments: str, expected: list[str])
     assert [name["family"] for name in ran.data.get("name", [])] == expected
 
 
+async def test_an_element_that_is_called_resource_type(run: Run, records: Records) -> None:
+    instance = [
+        {"resourceId": "a", "resourceType": "Patient", "name": "x"},
+        {"resourceId": "b", "resourceType": "Group"},
+    ]
+    records.add({"resourceType": "ExampleScenario", "id": "e", "status": "draft", "instance": instance})
+    query = "{ instance(fhirpath: \"resourceId = 'a' and name.is(string)\") { resourceType name } }"
+    assert (await run("ExampleScenario/e", query)).data == {"instance": [{"resourceType": "Patient", "name": "x"}]}
+
+
+async def test_contained_resources_by_fhirpath(run: Run, records: Records) -> None:
+    contained = [{"resourceType": "Patient", "id": "p"}, {"resourceType": "Group", "id": "g"}]
+    records.add({**OBSERVATION, "id": "c", "contained": contained})
+    ran = await run("Observation/c", '{ contained(fhirpath: "$this is Group") { id } }')
+    assert ran.data == {"contained": [{"id": "g"}]}
+
+
 async def test_a_number_is_matched_as_a_number(run: Run) -> None:
     ran = await run("Observation/o", "{ a: valueQuantity(value: 72.5) { unit } b: valueQuantity(value: 7) { unit } }")
     assert ran.data == {"a": {"unit": "kg"}}
