@@ -23,6 +23,8 @@ Json = dict[str, Any]
 OUTPUT = Path(__file__).parent.parent / "fhir_server" / "fhir" / "definitions"
 PROFILE_BASE = "http://hl7.org/fhir/StructureDefinition/"
 TYPE_EXTENSION = PROFILE_BASE + "structuredefinition-fhir-type"
+# The package ships examples of what a search parameter looks like, with codes that real ones have.
+EXAMPLES = "http://hl7.org/fhir/SearchParameter/example"
 REGEX_EXTENSION = PROFILE_BASE + "regex"
 COMPARTMENTS = ("Patient", "Encounter", "RelatedPerson", "Practitioner", "Device")
 EVERY_ELEMENT = {"ele-1", "ext-1"}
@@ -151,6 +153,8 @@ def compile_search_parameters(definitions: list[Json]) -> list[list[Any]]:
     rows = []
     for definition in definitions:
         if definition["resourceType"] != "SearchParameter" or not definition.get("base"):
+            continue
+        if definition["url"].startswith(EXAMPLES):
             continue
         components = [[c["definition"], c["expression"]] for c in definition.get("component", [])]
         rows.append(

@@ -102,7 +102,8 @@ async def _contained_entries(call: Call, edition: Edition, query: SearchQuery, f
         inside = contained_of(resource, query.types)
         for one, matches in zip(inside, await test(inside), strict=True):
             if matches:
-                entries.append(search_entry(f"{url}#{one['id']}".encode(), encode(one)))
+                own = next(c for c in resource["contained"] if c["id"] == one["id"])
+                entries.append(search_entry(f"{url}#{one['id']}".encode(), encode(own)))
     return entries
 
 

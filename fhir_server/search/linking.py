@@ -137,7 +137,7 @@ async def _by_keys(
 ) -> Part:
     """Return the part of referring to one of the keys, or to a contained resource that passes."""
     containers = []
-    for inside in insides:
+    for inside in () if index.contained else insides:
         found = await all_matching(following.records, Plan(inside.where), MOST)
         if found is None:
             raise TooCostly(f"{one.parameter.code}: too much is contained in others.", location=one.location)
@@ -145,11 +145,13 @@ async def _by_keys(
             resource = decode_stored(record.raw)
             if await inside.met(parameter_of(one, resource), resource):
                 containers.append(within(record.key))
-    if not keys and not containers:
+    if not keys and not containers and not index.contained:
         return Part(Condition(Nothing()), on_each(lambda resource: False))
     names = {index.name(p) for p in one.per_type or (one.parameter,)}
     texts = (name + SEPARATOR + key for name in names for key in (*keys, *containers))
     where = index.texts(texts, broad=not all(k.startswith(NARROW_TARGETS) for k in keys))
+    if index.contained:
+        where = Everything()  # what it refers to may be contained beside it
     own = frozenset(containers)
     made = Filter(one.parameter, "", tuple(keys) or ("_",), "", one.per_type)
     refers = matcher(made, index.parameters, index.setting)
@@ -157,6 +159,11 @@ async def _by_keys(
     def holds(resource: Json) -> bool:
         return refers(resource) or within(f"{resource['resourceType']}/{resource.get('id')}") in own
 
+    async def in_any(resources: Sequence[Json]) -> list[bool]:
+        return [holds(r) or any([await i.met(parameter_of(one, r), r) for i in insides]) for r in resources]
+
+    if index.contained:
+        return Part(Condition(where, exact=False), in_any)
     return Part(Condition(where), on_each(holds), () if containers else tuple(keys))
 
 

@@ -89,8 +89,12 @@ def contained(part: Part, resource_types: Sequence[str]) -> Part:
 
 
 def contained_of(resource: Json, resource_types: Sequence[str]) -> list[Json]:
-    """Return the resources of these types (all, when there are none) that a resource contains."""
-    return [c for c in resource.get("contained", ()) if not resource_types or c["resourceType"] in resource_types]
+    """Return the resources of these types (all, when there are none) that a resource contains.
+
+    Each comes with all that are contained beside it, for it may refer to them.
+    """
+    inside = resource.get("contained", ())
+    return [{**c, "contained": inside} for c in inside if not resource_types or c["resourceType"] in resource_types]
 
 
 def all_tests(tests: Sequence[Test]) -> Test:

@@ -140,9 +140,7 @@ class Planner:
 
         async def inside(target: str) -> Inside | None:
             group = search.group
-            if index.contained or not await self.contained_types.has(
-                search.records, index.term, group, target, search.now
-            ):
+            if not await self.contained_types.has(search.records, index.term, group, target, search.now):
                 return None
             query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
             if query.issues or query.reverses:

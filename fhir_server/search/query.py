@@ -182,7 +182,8 @@ class _Reading:
     def _include(self, given: str, name: str, value: str) -> bool:
         modifier = given.partition(":")[2]
         if modifier not in _ITERATE:
-            return self._unknown(given, "has a modifier that does not exist; there is :iterate")
+            text = f"{given[:64]} has a modifier that does not exist; there is :iterate."
+            raise InvalidRequest(issues=[Issue("not-supported", text, location=f"http.{name}")])
         rows = self._includes if name == "_include" else self._reverse
         if value == "*":
             rows.append(Include("", "", "", bool(modifier)))
