@@ -23,16 +23,22 @@ from fhir_server.http.health import health_router
 from fhir_server.http.logs import configure_logging, request_log
 from fhir_server.http.metrics import Metrics
 from fhir_server.interactions.dispatch import Dispatcher
+from fhir_server.interactions.following import Following, Pace
+from fhir_server.interactions.observing import ParameterObserver
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.services import Call, Limits, Services
+from fhir_server.interactions.settling import Settler
 from fhir_server.kernel.jobs import JobRunner
 from fhir_server.kernel.ports import terminology
 from fhir_server.kernel.registry import Registry, build, discover
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
 from fhir_server.settings import Settings
+from fhir_server.store.driver import Driver
 from fhir_server.store.jobs import MongoJobs
 from fhir_server.store.mongo import MongoStore, connect
+from fhir_server.store.parameter_sets import MongoParameterSets
+from fhir_server.store.reindexing import MongoReindexing
 from fhir_server.validation import Validator
 
 AsgiScope = MutableMapping[str, Any]
@@ -82,20 +88,21 @@ class App:
         store = self._store = MongoStore(driver, settings.database_prefix)
         tenant = await store.create_tenant(DEFAULT_TENANT, os.urandom(32))
         signing_key = settings.cursor_key.encode() or await store.secret("cursors", os.urandom(32))
-        self.services = compose(settings, store, MongoJobs(driver), signing_key, self._registry)
+        self.services = compose(settings, driver, store, signing_key, self._registry)
+        await self.services.following.ask(tenant)
         self._dispatcher = Dispatcher(status_line)
         edge = Edge(settings.base_url, settings.max_body_bytes, settings.cors_origins, settings.gzip_level)
         self._fhir = FhirApp(self.services, self._dispatcher, edge, self._metrics, request_log(settings))
-        runner = JobRunner(
-            self.services.jobs, lambda: [tenant], self._run_job, self.services.clock, f"{os.getpid()}-{uuid4()}"
-        )
-        self._jobs = asyncio.create_task(runner.run_forever())
+        following, owner = self.services.following, f"{os.getpid()}-{uuid4()}"
+        runner = JobRunner(self.services.jobs, lambda: following.tenants, self._run_job, self.services.clock, owner)
+        self._tasks = [asyncio.create_task(runner.run_forever()), asyncio.create_task(following.run_forever())]
 
     async def stop(self) -> None:
         """Leave jobs to others and drop the connections."""
-        self._jobs.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._jobs
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
         self._fhir = None
         if self._store is not None:
             await self._store.close()
@@ -125,20 +132,30 @@ class App:
 
 
 def compose(
-    settings: Settings, store: MongoStore, jobs: MongoJobs, signing_key: bytes, registry: Registry | None = None
+    settings: Settings, driver: Driver, store: MongoStore, signing_key: bytes, registry: Registry | None = None
 ) -> Services:
     """Put the parts together. Raises BadPlugin with all that is wrong with the installed plugins."""
     definitions = r4()
+    jobs = MongoJobs(driver)
+    clock = SystemClock()
+    editions = Editions(definitions, settings.base_url)
+    sets = MongoParameterSets(driver)
+    settler = Settler(store, sets, jobs, editions, clock)
+    following = Following(sets, settler, Pace.of(settings.reindex_grace_seconds))
+    store.observe(ParameterObserver(editions, following, settler))
     return Services(
         store=store,
         jobs=jobs,
         definitions=definitions,
-        editions=Editions(definitions, settings.base_url),
+        editions=editions,
         validator=Validator(definitions),
         registry=registry or build(discover(), definitions.resource_types),
         cursors=CursorSigner(signing_key),
-        clock=SystemClock(),
+        clock=clock,
         ids=RandomIds(),
+        settler=settler,
+        following=following,
+        reindexing=MongoReindexing(driver),
         terminology=terminology(settings.terminology),
         limits=Limits(settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir),
     )

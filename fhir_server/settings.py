@@ -126,6 +126,11 @@ class Settings:
         secret=True,
     )
 
+    # Search parameters
+    reindex_grace_seconds: int = setting(
+        10, "How long after a change of search parameters no write by the old ones can be under way.", least=1, most=600
+    )
+
     # Import
     import_hosts: tuple[str, ...] = setting((), "Hosts that $import may fetch from, comma-separated; none by default.")
     import_dir: str = setting("", "The folder that $import may read files from; empty allows none.")

@@ -253,6 +253,9 @@ class Server:
         new: Json = self.records.json(key)["meta"]
         return new
 
+    async def reindex(self, key: str) -> Json:
+        return {"resourceType": "Parameters", "id": key}
+
     def sign(self, fields: tuple[str | int, ...], *bound_to: str) -> str:
         return encode([list(fields), list(bound_to)]).hex()
 

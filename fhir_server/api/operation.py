@@ -114,6 +114,10 @@ class Server(Protocol):
         """Change the meta of a resource without the check of its content, and return the new meta."""
         ...
 
+    async def reindex(self, key: str) -> Json:
+        """Make anew what a resource is found by, and return as Parameters what that changed. Raises NotFound."""
+        ...
+
     def open_source(self, url: str) -> AsyncGenerator[bytes, None]:
         """Return the content of a file to be imported, chunk by chunk and unpacked; close it after use.
 

@@ -53,7 +53,10 @@ class Index(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """A version to be written. Version 1 is a create; a higher one replaces the version before it."""
+    """A version to be written. Version 1 is a create; a higher one replaces the version before it.
+
+    `generation` is that of the tenant's own search parameters it was indexed with.
+    """
 
     key: str
     version: int
@@ -62,6 +65,7 @@ class Draft(msgspec.Struct, frozen=True):
     method: str
     index: Index = Index()
     deleted: bool = False
+    generation: int = 0
 
     @property
     def type(self) -> str:

@@ -122,7 +122,10 @@ class FhirApp:
         if tenant is None:
             raise NotFound("Nothing is at this path.")
         exchange.tenant = tenant_name
+        if self._services.following.is_late(tenant):
+            await self._services.following.catch_up(tenant)
         base = base_url(scope, headers, self._edge.base_url, prefix)
+        self._services.editions.serve(tenant, base)
         raw = b""
         if scope["method"] in ("POST", "PUT", "PATCH"):
             raw = await read_body(receive, headers, self._edge.max_body_bytes)

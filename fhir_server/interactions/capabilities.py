@@ -33,18 +33,23 @@ MODES = ("full", "normative", "terminology")
 _SEARCHABLE = frozenset({"token", "reference", "string", "date", "uri", "number", "quantity"})
 
 
-async def capabilities(call: Call, known: dict[str, bytes]) -> Answer:
-    """Return what this server can do; `known` keeps the bytes by base URL, for nothing in it changes while it runs."""
+# What a statement depends on while the server runs: the tenant, its base URL and generation of search parameters.
+Known = dict[tuple[str, str, int], bytes]
+
+
+async def capabilities(call: Call, known: Known) -> Answer:
+    """Return what this server can do for the tenant; `known` keeps the bytes."""
     mode = dict(call.request.query).get("mode", "full")
     if mode not in MODES:
         raise InvalidRequest(f"mode must be one of {', '.join(MODES)}.", location="http.mode")
     if mode == "terminology":
         return Answer("ok", encode(await terminology_statement(call, RELEASED)))
-    raw = known.get(call.base_url)
+    key = (call.tenant.name, call.base_url, call.edition.generation)
+    raw = known.get(key)
     if raw is None:
         if len(known) > 100:
             known.clear()  # base URLs come from clients when none is configured
-        raw = known[call.base_url] = encode(statement(call))
+        raw = known[key] = encode(statement(call))
     return Answer("ok", raw)
 
 

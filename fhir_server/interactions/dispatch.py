@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from fhir_server.api.ports import Answer
 from fhir_server.interactions.batch import batch_or_transaction
-from fhir_server.interactions.capabilities import capabilities
+from fhir_server.interactions.capabilities import Known, capabilities
 from fhir_server.interactions.create import create
 from fhir_server.interactions.delete import conditional_delete, delete
 from fhir_server.interactions.entries import StatusOf
@@ -49,7 +49,7 @@ class Dispatcher:
     def __init__(self, status_of: StatusOf) -> None:
         self._status_of = status_of
         self._host = Host(self.perform)
-        self._capabilities: dict[str, bytes] = {}
+        self._capabilities: Known = {}
 
     @property
     def host(self) -> Host:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.api.errors import InvalidRequest, TooLarge, Unprocessable
@@ -10,6 +11,7 @@ from fhir_server.fhir.dates import format_instant
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.interactions.services import Call
+from fhir_server.search.accepting import TYPE
 
 Json = dict[str, Any]
 
@@ -21,8 +23,8 @@ MAX_RESOURCE_BYTES = 15 * 1024 * 1024
 RECREATED = "PUT 201"
 
 
-def checked(call: Call, body: Any, resource_type: str) -> Json:
-    """Return the body as a valid resource of the type.
+def checked(call: Call, body: Any, resource_type: str, *, is_new: bool = False) -> Json:
+    """Return the body as a valid resource of the type; `is_new` says that its id, if it has one, will not be kept.
 
     Raises InvalidRequest when it is no resource of that type, Unprocessable with every issue when it breaks a rule.
     """
@@ -32,10 +34,28 @@ def checked(call: Call, body: Any, resource_type: str) -> Json:
         raise InvalidRequest(
             f"The URL says {resource_type} and the body {body['resourceType'][:64]!r}.", expression="resourceType"
         )
-    issues = call.services.validator.validate(body)
-    if any(issue.severity in ("error", "fatal") for issue in issues):
+    issues = issues_of(call, body, is_new=is_new)
+    if _errors(issues):
         raise Unprocessable(issues=issues)
     return body
+
+
+def issues_of(call: Call, resource: Any, *, is_new: bool = False, references_open: bool = False) -> list[Issue]:
+    """Return what is wrong with a resource; an active SearchParameter must also be able to come into force."""
+    issues = call.services.validator.validate(resource, allow_conditional_references=references_open)
+    if isinstance(resource, dict) and resource.get("resourceType") == TYPE and not _errors(issues):
+        key = "" if is_new else key_of(resource)
+        issues = [*issues, *call.services.editions.acceptance.findings(resource, call.edition.customs, key)]
+    return issues
+
+
+def key_of(resource: Json) -> str | None:
+    """Return what a resource with an id will be stored as, None for one without."""
+    return f"{resource['resourceType']}/{resource['id']}" if "id" in resource else None
+
+
+def _errors(issues: Sequence[Issue]) -> bool:
+    return any(issue.severity in ("error", "fatal") for issue in issues)
 
 
 def stamp(resource: Json, resource_id: str, version: int, updated: int) -> Json:
@@ -59,8 +79,10 @@ def draft(call: Call, resource: Json, resource_id: str, version: int, method: st
     raw = encode(stamped)
     if len(raw) > MAX_RESOURCE_BYTES:
         raise TooLarge(f"A resource may have {MAX_RESOURCE_BYTES} bytes; this one has {len(raw)}.")
-    index = call.indexer.index(call.tenant, stamped, call.base_url)
-    return Draft(f"{resource['resourceType']}/{resource_id}", version, now, raw, method, index)
+    edition = call.edition
+    index = edition.indexer.index(call.tenant, stamped, call.base_url)
+    key = f"{resource['resourceType']}/{resource_id}"
+    return Draft(key, version, now, raw, method, index, generation=edition.generation)
 
 
 def is_unchanged(resource: Json, previous: Stored) -> bool:

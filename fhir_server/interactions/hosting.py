@@ -15,12 +15,15 @@ from fhir_server.api.records import UNDATED, Draft, Stored
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id, local_reference
-from fhir_server.interactions.drafting import draft, is_unchanged
+from fhir_server.interactions.drafting import draft, is_unchanged, issues_of, key_of
+from fhir_server.interactions.reindexing import reindex, reindex_one
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
+from fhir_server.interactions.settling import REINDEX
 from fhir_server.interactions.sources import Sources
 from fhir_server.interactions.update import MAX_TRIES, put
+from fhir_server.search.accepting import TYPE
 from fhir_server.search.indexing import COMPARTMENT
 from fhir_server.search.linking import MOST, all_matching
 from fhir_server.search.terms import SEPARATOR, ordered_time, range_prefix
@@ -44,7 +47,7 @@ class Host:
     async def accept(self, call: Call, context: OperationContext, job: Job) -> Answer:
         """Queue a job; the answer says where to ask how it is."""
         services = call.services
-        if services.registry.job(job.kind) is None:
+        if job.kind != REINDEX and services.registry.job(job.kind) is None:
             raise InvalidRequest(f"There is nothing that runs jobs of the kind {job.kind!r}.")
         job_id = services.ids.new_id()
         kept = {"input": job.input, "type": context.resource_type, "id": context.resource_id}
@@ -54,10 +57,12 @@ class Host:
 
     async def run(self, call: Call, record: JobRecord, progress: Any) -> Json:
         """Run a claimed job to its end and return its result."""
+        kept = record.input
+        if record.kind == REINDEX:
+            return await reindex(call, kept["input"], progress)
         handler = call.services.registry.job(record.kind)
         if handler is None:
             raise InvalidRequest(f"There is nothing that runs jobs of the kind {record.kind!r}.")
-        kept = record.input
         context = OperationContext(kept["type"], kept["id"], Parameters(), call.records, self.server(call))
         return await handler(context, kept["input"], progress)
 
@@ -109,7 +114,7 @@ class HostedServer:
 
     def validate(self, resource: Json, *, references_open: bool = False) -> list[Issue]:
         """Return what is wrong with a resource."""
-        return self.call.services.validator.validate(resource, allow_conditional_references=references_open)
+        return issues_of(self.call, resource, references_open=references_open)
 
     def compartment(self, patient_id: str, types: Sequence[str] = ()) -> Criterion:
         """Return the criterion of one patient's compartment, of some types or all."""
@@ -198,6 +203,10 @@ class HostedServer:
                 return dict(decode_stored(made.raw)["meta"])
         raise Conflict(f"{key} is being changed by too many writers at once. Try again.")
 
+    async def reindex(self, key: str) -> Json:
+        """Index a resource anew and return as Parameters what that changed."""
+        return await reindex_one(self.call, key)
+
     def open_source(self, url: str) -> AsyncGenerator[bytes, None]:
         """Return the content of a file to be imported, chunk by chunk."""
         limits = self.call.services.limits
@@ -218,6 +227,7 @@ async def put_all(call: Call, resources: Sequence[Json]) -> list[Issue | None]:
     What others write at the same moment is met by trying again one by one.
     """
     issues: list[Issue | None] = [_refusal(call, r) for r in resources]
+    _refuse_parameters(call, resources, issues)
     good = {f"{r['resourceType']}/{r['id']}": i for i, r in enumerate(resources) if issues[i] is None}
     current = await call.records.current(list(good))
     creates: list[Draft] = []
@@ -237,6 +247,16 @@ async def put_all(call: Call, resources: Sequence[Json]) -> list[Issue | None]:
         for key in [d.key for d in creates] + [d.key for d, _ in changes]:
             await put(call, key, resources[good[key]])
     return issues
+
+
+def _refuse_parameters(call: Call, resources: Sequence[Json], issues: list[Issue | None]) -> None:
+    """Refuse SearchParameters that cannot come into force, judged together: they may name each other."""
+    places = [i for i, r in enumerate(resources) if issues[i] is None and r["resourceType"] == TYPE]
+    if places:
+        named = [(key_of(resources[i]), resources[i]) for i in places]
+        found = call.services.editions.acceptance.findings_together(named, call.edition.customs)
+        for place, several in zip(places, found, strict=True):
+            issues[place] = several[0] if several else None
 
 
 def _refusal(call: Call, resource: Any) -> Issue | None:

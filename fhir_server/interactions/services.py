@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fhir_server.api.editions import Reindexing
 from fhir_server.api.ports import Clock, IdSource, Jobs, Store, Writing
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.api.terminology import Terminology
 from fhir_server.fhir.definitions import Definitions
+from fhir_server.interactions.following import Following
 from fhir_server.interactions.gate import Gate
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.settling import Settler
 from fhir_server.kernel.registry import Registry
 from fhir_server.search.editions import Edition, Editions
 from fhir_server.search.indexing import Indexer
@@ -44,6 +47,9 @@ class Services:
     clock: Clock
     ids: IdSource
     terminology: Terminology
+    settler: Settler
+    following: Following
+    reindexing: Reindexing
     limits: Limits = Limits()
     gate: Gate = field(default_factory=Gate)
 

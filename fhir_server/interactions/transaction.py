@@ -16,13 +16,14 @@ from fhir_server.api.ports import Answer, TransactionConflict, Writing
 from fhir_server.api.records import Draft, Stored
 from fhir_server.fhir.bundles import bundle
 from fhir_server.fhir.outcomes import Issue
-from fhir_server.interactions.drafting import RECREATED, body_id, draft, is_unchanged
+from fhir_server.interactions.drafting import RECREATED, body_id, draft, is_unchanged, key_of
 from fhir_server.interactions.entries import Entry, StatusOf, answered, at_entry, entry_of
 from fhir_server.interactions.linking import Links
 from fhir_server.interactions.naming import DRAFTED, Work, name
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 from fhir_server.interactions.update import check_preconditions
+from fhir_server.search.accepting import TYPE
 
 Json = dict[str, Any]
 Perform = Callable[[Call, Route], Awaitable[Answer]]
@@ -81,8 +82,25 @@ async def _check(call: Call, entries: list[Entry]) -> None:
             continue
         found = [i for i in validate(body, allow_conditional_references=True) if i.severity in ("error", "fatal")]
         issues += at_entry(Unprocessable(issues=found), entry.expression).issues if found else ()
-    if issues:
+    if issues := issues or _parameter_issues(call, entries):
         raise Unprocessable(issues=issues)
+
+
+def _parameter_issues(call: Call, entries: list[Entry]) -> list[Issue]:
+    """Return why SearchParameters among valid entries cannot come into force together."""
+    written = [e for e in entries if e.route.type == TYPE and e.route.interaction in DRAFTED]
+    if not written:
+        return []
+    named = [(_parameter_key(e), e.request.body) for e in written]
+    found = call.services.editions.acceptance.findings_together(named, call.edition.customs)
+    pairs = [(e, several) for e, several in zip(written, found, strict=True) if several]
+    return [i for e, several in pairs for i in at_entry(Unprocessable(issues=several), e.expression).issues]
+
+
+def _parameter_key(entry: Entry) -> str | None:
+    if entry.route.interaction == "create":
+        return None if entry.request.conditions.if_none_exist else ""
+    return key_of(entry.request.body)
 
 
 def _refuse_same_full_url(entries: list[Entry]) -> None:

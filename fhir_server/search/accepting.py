@@ -52,7 +52,7 @@ class Acceptance:
 
         `key` is what it is stored as, empty for a new one; where it is not known yet, it may be any that has its url.
         """
-        if not self._counts(resource):
+        if not self.counts(resource):
             return []
         made = self.read(resource, key or "")
         rest = [o for o in others if (o.url != made.url if key is None else o.key != key)]
@@ -62,6 +62,22 @@ class Acceptance:
             issues.append(Issue("too-costly", text, "SearchParameter.status"))
         return issues
 
+    def findings_together(
+        self, resources: Sequence[tuple[str | None, Json]], others: Sequence[Custom]
+    ) -> list[list[Issue]]:
+        """Return what `findings` does for each of several that are written together: they may name each other."""
+        made = [self.read(r, key or f"#{i}") if self.counts(r) else None for i, (key, r) in enumerate(resources)]
+        found: list[list[Issue]] = []
+        for place, (key, resource) in enumerate(resources):
+            if made[place] is None:
+                found.append([])
+                continue
+            company = [m for i, m in enumerate(made) if m is not None and i != place]
+            settled = {k for i, (k, _) in enumerate(resources) if i != place} | {m.url for m in company}
+            rest = [o for o in others if o.key not in settled and o.url not in settled]
+            found.append(self.findings(resource, [*rest, *company], key))
+        return found
+
     def in_force(self, found: Iterable[tuple[str, Json]], before: Sequence[Custom], generation: int) -> list[Custom]:
         """Return the parameters in force, of all SearchParameters by key, that follow on those `before`.
 
@@ -69,7 +85,7 @@ class Acceptance:
         of the new generation and not ready. Those that cannot come into force are left out.
         """
         old = {c.key: c for c in before}
-        rows = [(self.read(resource, key), resource) for key, resource in found if self._counts(resource)]
+        rows = [(self.read(resource, key), resource) for key, resource in found if self.counts(resource)]
         rows.sort(key=lambda row: (row[0].type == "composite", row[0].key not in old, row[0].key))
         taken: list[Custom] = []
         for made, resource in rows:
@@ -85,6 +101,8 @@ class Acceptance:
     def read(self, resource: Json, key: str) -> Custom:
         """Return the parameter that a valid SearchParameter describes."""
         parts = ((_plain(c["definition"]), self._choices(c["expression"])) for c in resource.get("component", ()))
+        anything = sorted(self.definitions.resource_types) if resource["type"] == "reference" else ()
+        targets = resource.get("target", anything)
         return Custom(
             key=key,
             url=resource["url"],
@@ -92,7 +110,7 @@ class Acceptance:
             type=resource["type"],
             bases=tuple(resource["base"]),
             expression=self._choices(resource.get("expression", "")),
-            targets=tuple(resource.get("target", ())),
+            targets=tuple(targets),
             components=tuple(parts),
         )
 
@@ -108,7 +126,8 @@ class Acceptance:
             lambda one: f"value.as({self._suffixes[one[1]]})" if one[1] in self._suffixes else one[0], expression
         )
 
-    def _counts(self, resource: Json) -> bool:
+    def counts(self, resource: Json) -> bool:
+        """Whether a valid SearchParameter is to come into force, and is not served by one of the specification's."""
         if resource.get("status") != "active":
             return False
         if resource["url"] in self._core_urls or _plain(resource.get("derivedFrom", "")) in self._core_urls:

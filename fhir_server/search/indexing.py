@@ -164,11 +164,11 @@ class TypePlan:
         """Add what the resource is found by."""
         found.terms.add(self._name)
         present: list[str] = []
-        for code, evaluate, collect in self._steps:
+        for presence, evaluate, collect in self._steps:
             nodes = evaluate(resource)
             if nodes:
                 if has_value(nodes):
-                    present.append(code)
+                    present.append(presence)
                 collect(nodes, found)
         if self._is_contained:
             return

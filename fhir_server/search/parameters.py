@@ -91,6 +91,7 @@ class Parameters:
             for base in row.bases:
                 self._by_base.setdefault(base, []).append(row)
         self._by_type: dict[str, Mapping[str, Parameter]] = {}
+        self._unready: dict[str, Mapping[str, Parameter]] = {}
 
     @property
     def types(self) -> list[str]:
@@ -98,10 +99,17 @@ class Parameters:
         return sorted(self._definitions.resource_types)
 
     def of(self, resource_type: str) -> Mapping[str, Parameter]:
-        """Return the type's parameters by code, inherited ones included."""
+        """Return the parameters by code that resources of the type can be searched by, inherited ones included."""
         known = self._by_type.get(resource_type)
         if known is None:
             known = self._by_type[resource_type] = self._found(resource_type)
+        return known
+
+    def unready(self, resource_type: str) -> Mapping[str, Parameter]:
+        """Return those of the tenant's parameters that resources of the type are still being indexed by."""
+        known = self._unready.get(resource_type)
+        if known is None:
+            known = self._unready[resource_type] = self._own(resource_type, is_ready=False)
         return known
 
     def core(self, resource_type: str) -> Mapping[str, Parameter]:
@@ -109,13 +117,18 @@ class Parameters:
         return (self._core or self).of(resource_type)
 
     def _found(self, resource_type: str) -> Mapping[str, Parameter]:
-        bases = self._definitions.ancestors(resource_type)
         if self._core is None:
+            bases = self._definitions.ancestors(resource_type)
             rows = [row for base in bases for row in self._by_base.get(base, ())]
             return {p.code: p for p in _without_doubles(resource_type, rows)}
         core = self._core.of(resource_type)
-        customs = {c.code: _custom(resource_type, c) for base in bases for c in self._customs.get(base, ())}
-        return {**customs, **core} if customs else core
+        own = self._own(resource_type, is_ready=True)
+        return {**own, **core} if own else core
+
+    def _own(self, resource_type: str, *, is_ready: bool) -> dict[str, Parameter]:
+        bases = self._definitions.ancestors(resource_type) if self._customs else ()
+        rows = (custom for base in bases for custom in self._customs.get(base, ()))
+        return {c.code: _custom(resource_type, c) for c in rows if c.ready is is_ready}
 
     def components(self, composite: Parameter) -> tuple[Component, ...]:
         """Return the parts of a composite parameter in their order; empty where one of them is not known."""
@@ -125,8 +138,8 @@ class Parameters:
         return tuple(Component(by_url[url], expression) for url, expression in composite.parts)
 
     def indexed(self, resource_type: str) -> Iterable[Parameter]:
-        """Yield the parameters whose values go into the index."""
-        for parameter in self.of(resource_type).values():
+        """Yield the parameters whose values go into the index, those that are not ready among them."""
+        for parameter in (*self.of(resource_type).values(), *self.unready(resource_type).values()):
             if parameter.alias_of or parameter.code in BUILT_IN or parameter.code in NOT_INDEXED:
                 continue
             if parameter.expression and parameter.type in INDEXED_TYPES:

@@ -225,10 +225,10 @@ class _Reading:
         head, _, chain = name.partition(".")
         code, _, modifier = head.partition(":")
         parameter = self._parameter(code)
+        if parameter is None and self._is_being_indexed(code):
+            return self._unknown(name, "is a search parameter that is still being indexed; try again later")
         if parameter is None:
             return self._unknown(name, "is not a search parameter here")
-        if not parameter.ready:
-            return self._unknown(name, "is a search parameter that is still being indexed; try again later")
         if not parameter.expression and code not in ("_text", "_content"):
             return self._unknown(name, "is a search parameter that reads nothing this server could index")
         values = (value,) if code in _WHOLE else tuple(split(value, ","))
@@ -249,6 +249,9 @@ class _Reading:
             found = [self._parameters.of(t).get(code) for t in self._types]
             return found[0] if all(found) else None
         return self._parameters.of("Resource").get(code)
+
+    def _is_being_indexed(self, code: str) -> bool:
+        return any(code in self._parameters.unready(t) for t in self._types or ("Resource",))
 
     def _unknown(self, name: str, why: str) -> bool:
         self._issues.append(Issue("not-supported", f"{name[:100]} {why}.", "", "warning", f"http.{name[:100]}"))

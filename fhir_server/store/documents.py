@@ -10,6 +10,7 @@
                 s    ordered strings for ranges
                 d    principal date, ms
                 p    codes of the search parameters it has a value for
+                g    generation of the tenant's own search parameters it was indexed with, when not 0
                 x    true when deleted
 
 A document of either collection has one indexed array a compound index (t) and one in an index of its own (s), as
@@ -72,6 +73,8 @@ def to_document(draft: Draft) -> Json:
         document["s"] = list(draft.index.ranges)
     document["d"] = draft.index.moment
     document["p"] = list(draft.index.present)
+    if draft.generation:
+        document["g"] = draft.generation
     return document
 
 

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from fhir_server.api.editions import WriteObserver
 from fhir_server.api.ports import Writing
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.store.coalesce import Coalescer
 from fhir_server.store.documents import INDEXES, Json
 from fhir_server.store.driver import DURABLE, NAMESPACE_EXISTS, DatabaseError, Driver
 from fhir_server.store.mongojet_driver import MongojetDriver
+from fhir_server.store.observed import ObservedRecords, observed_transaction
 from fhir_server.store.pymongo_driver import PymongoDriver
 from fhir_server.store.records import Records, transaction
 from fhir_server.store.windows import Windows
@@ -42,14 +44,23 @@ class MongoStore:
         self._windows: Windows | None = None
         self._coalescer = Coalescer()
         self._tenants: dict[str, Tenant] = {}
+        self._observer: WriteObserver | None = None
+
+    def observe(self, observer: WriteObserver) -> None:
+        """Let an observer see every write from now on."""
+        self._observer = observer
 
     def records(self, scope: Scope) -> Writing:
         """Return the records of a scope."""
-        return Records(self._driver, scope, self._coalescer, windows=self._windows)
+        if self._observer is None:
+            return Records(self._driver, scope, self._coalescer, windows=self._windows)
+        return ObservedRecords(self._driver, scope, self._coalescer, self._observer, windows=self._windows)
 
     def transaction(self, scope: Scope) -> AbstractAsyncContextManager[Writing]:
         """Open a transaction on the records of a scope."""
-        return transaction(self._driver, scope, self._coalescer, self._windows)
+        if self._observer is None:
+            return transaction(self._driver, scope, self._coalescer, self._windows)
+        return observed_transaction(self._driver, scope, self._coalescer, self._observer, self._windows)
 
     async def tenant(self, name: str) -> Tenant | None:
         """Return a tenant by its name; tenants are remembered, for they do not change."""

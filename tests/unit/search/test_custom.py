@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from fhir_server.fhir.definitions import r4
@@ -19,7 +20,7 @@ URL = "http://clinic.example/SearchParameter/x"
 
 
 def custom(code: str = "x", bases: tuple[str, ...] = ("Patient",), expression: str = "Patient.gender") -> Custom:
-    return Custom("SearchParameter/x", URL, code, "token", bases, expression)
+    return Custom("SearchParameter/x", URL, code, "token", bases, expression, ready=True)
 
 
 def values(expression: str, kind: str, resource: Json) -> list[Any]:
@@ -38,6 +39,15 @@ def test_a_parameter_of_every_resource_is_one_of_each_type() -> None:
     own = Parameters(r4(), CORE, [custom(bases=("Resource",), expression="Resource.language")])
     assert own.of("Patient")["x"].index_name.startswith("Patient.x@")
     assert own.of("Binary")["x"].expression == "Resource.language"
+
+
+def test_one_that_is_not_ready_is_indexed_and_not_searched() -> None:
+    waiting = msgspec.structs.replace(custom(), ready=False)
+    own = Parameters(r4(), CORE, [waiting])
+    assert "x" not in own.of("Patient")
+    assert list(own.unready("Patient")) == ["x"]
+    assert [p.code for p in own.indexed("Patient") if p.digest] == ["x"]
+    assert own.unready("Observation") == CORE.unready("Patient") == {}
 
 
 def test_the_specifications_parameter_stays_under_its_code() -> None:
