@@ -28,4 +28,14 @@ __all__ = [
     "Node",
     "Quantity",
     "compile",
+    "compile_given",
 ]
+
+
+def compile_given(expression: str, root_type: str | None = None) -> Expression:
+    """Compile an expression that a client sent: as `compile`, but it is not kept.
+
+    What `compile` keeps are the expressions of definitions; strangers must not be able to push them out, or to fill
+    the memory with their own.
+    """
+    return compile.__wrapped__(expression, root_type)

@@ -202,6 +202,8 @@ class JobCancelled(Exception):
 
 
 JobHandler = Callable[[OperationContext, Json, JobProgress], Awaitable[Json]]
+# What a named query means in search parameters, given its own, what may be read, and the time in milliseconds.
+NamedQuery = Callable[[Parameters, Reading, int], Awaitable[Sequence[tuple[str, str]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +212,8 @@ class Operation:
 
     `definition` is its OperationDefinition as JSON. The handlers say on which levels it can be called; `jobs` run what
     its handlers hand over as Job, by kind. One that `reads_body` gets what is posted and is no resource as it came.
+    A definition of the kind `query` has a `query` and no handlers: it is asked for by `_query` in a search, its
+    parameters beside those of any search. https://hl7.org/fhir/R4/search.html#query
     """
 
     definition: Traversable
@@ -218,3 +222,4 @@ class Operation:
     instance: Handler | None = None
     jobs: Mapping[str, JobHandler] = field(default_factory=dict)
     reads_body: bool = False
+    query: NamedQuery | None = None

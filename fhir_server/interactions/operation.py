@@ -92,6 +92,14 @@ def parameters(call: Call, found: Registered) -> Parameters:
     return Parameters(values)
 
 
+def query_parameters(found: Registered, given: Sequence[tuple[str, str]]) -> tuple[Parameters, list[tuple[str, str]]]:
+    """Return a named query's own parameters, checked, and the rest of what is given."""
+    inputs = _inputs(found)
+    values = _from_query(found, [(n, v) for n, v in given if n in inputs])
+    _check_cardinality(found, values)
+    return Parameters(values), [(n, v) for n, v in given if n not in inputs]
+
+
 def _inputs(found: Registered) -> dict[str, Json]:
     return {p["name"]: p for p in found.definition.get("parameter", []) if p.get("use") == "in"}
 

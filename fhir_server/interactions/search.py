@@ -7,11 +7,13 @@ from dataclasses import replace
 from urllib.parse import urlencode
 
 from fhir_server.api.criteria import Order, all_of
+from fhir_server.api.errors import InvalidRequest
 from fhir_server.api.ports import Answer
 from fhir_server.api.records import Stored
 from fhir_server.fhir.bundles import bundle, outcome_entry, search_entry
 from fhir_server.fhir.json import decode_stored, encode
-from fhir_server.fhir.outcomes import operation_outcome
+from fhir_server.fhir.outcomes import Issue, operation_outcome
+from fhir_server.interactions.operation import query_parameters
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 from fhir_server.search import walking
@@ -21,7 +23,7 @@ from fhir_server.search.including import Including
 from fhir_server.search.paging import CURSOR
 from fhir_server.search.plan import Plan, contained_of, holds
 from fhir_server.search.planning import Search
-from fhir_server.search.query import SearchQuery
+from fhir_server.search.query import PASSED_OVER, SearchQuery
 from fhir_server.search.sorting import sorted_page
 from fhir_server.search.walking import Exhausted
 
@@ -31,7 +33,11 @@ ESTIMATE_CAP = 10_000
 async def search(call: Call, route: Route) -> Answer:
     """Return one page of what matches, with what it includes, and links to itself and the next page."""
     edition = call.edition
-    query = edition.planner.parser.parse(route.type, call.request.query, strict=call.request.strict)
+    names = [value for name, value in call.request.query if name == "_query"]
+    given = await _named(call, route, names) if names else call.request.query
+    query = edition.planner.parser.parse(route.type, given, strict=call.request.strict)
+    if names:  # links say what was asked
+        query = replace(query, given=tuple((n, v) for n, v in call.request.query if n not in PASSED_OVER))
     under_way = call.searching()
     try:
         return await _searched(call, route, edition, query, under_way)
@@ -40,6 +46,16 @@ async def search(call: Call, route: Route) -> Answer:
             raise
     # Walking the results and looking at what they link to found too few: fetch what is linked to instead.
     return await _searched(call, route, edition, query, replace(call.searching(), eager=True))
+
+
+async def _named(call: Call, route: Route, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return what a named query stands for, with the rest of what is asked. https://hl7.org/fhir/R4/search.html#query"""
+    found = call.services.registry.query(names[0], route.type) if len(names) == 1 else None
+    if found is None or found.operation.query is None:
+        text = f"_query: there is no query called {names[0][:64]!r} for {route.type or 'the system'}."
+        raise InvalidRequest(issues=[Issue("not-found", text, location="http._query")])
+    own, rest = query_parameters(found, [(n, v) for n, v in call.request.query if n != "_query"])
+    return [*await found.operation.query(own, call.records, call.services.clock.now()), *rest]
 
 
 async def _searched(call: Call, route: Route, edition: Edition, query: SearchQuery, under_way: Search) -> Answer:

@@ -66,6 +66,17 @@ class Registry:
         """Return the operations of one type, those for every type not among them."""
         return [o for o in self.operations if resource_type in o.types]
 
+    def query(self, code: str, resource_type: str) -> Registered | None:
+        """Return the named query of a type."""
+        return next(
+            (
+                o
+                for o in self.operations
+                if o.code == code and o.operation.query is not None and {resource_type, "Resource"} & set(o.types)
+            ),
+            None,
+        )
+
     def job(self, kind: str) -> JobHandler | None:
         """Return what runs jobs of a kind."""
         return next((o.operation.jobs[kind] for o in self.operations if kind in o.operation.jobs), None)
@@ -114,7 +125,9 @@ def _read(plugin: str, operation: Operation, types: frozenset[str], findings: li
     wrong = [name for name in ("url", "code", "name", "kind") if not definition.get(name)]
     resources = tuple(definition.get("resource", ()))
     wrong += [f"resource {r}" for r in resources if r not in types and r not in ("Resource", "DomainResource")]
-    for level in LEVELS:
+    if (definition.get("kind") == "query") != (operation.query is not None):
+        wrong.append("kind (definition and handler disagree)")
+    for level in () if operation.query else LEVELS:
         if bool(definition.get(level)) != (getattr(operation, level) is not None):
             wrong.append(f"{level} (definition and handler disagree)")
     if wrong:
