@@ -64,7 +64,7 @@ def content(resource: Json) -> Iterator[str]:
             for item in one:
                 if type(item) is str:
                     yield item
-                elif type(item) is dict or type(item) is list:
+                elif type(item) is dict:
                     waiting.append(item)
             continue
         for name, value in one.items():
