@@ -21,11 +21,10 @@ from graphql.language import (
 
 from fhir_server.api import InvalidRequest, NotSupported, TooCostly
 from operations.graphql.asked import Asked
-from operations.graphql.limits import MAX_PLANNED, MAX_QUERY_CHARS, MAX_TOKENS
+from operations.graphql.limits import KEPT, MAX_KEPT_CHARS, MAX_PLANNED, MAX_QUERY_CHARS, MAX_TOKENS
 from operations.graphql.refusals import Refused, refused, refusing
 from operations.graphql.values import variable_values
 
-_KEPT = 256
 # How the parser ends what it says of queries that are too long or nested too deeply to read.
 _ABORTED = "Parsing aborted."
 
@@ -52,7 +51,7 @@ def read_document(asked: Asked) -> Document:
         raise refusing(TooCostly(f"The query has more than {MAX_QUERY_CHARS} characters. Ask for less at once."))
     operations: list[OperationDefinitionNode] = []
     fragments: dict[str, FragmentDefinitionNode] = {}
-    for node in _parsed(asked.query).definitions:
+    for node in _tree(asked.query).definitions:
         if isinstance(node, OperationDefinitionNode):
             operations.append(node)
         elif isinstance(node, FragmentDefinitionNode):
@@ -68,9 +67,12 @@ def read_document(asked: Asked) -> Document:
     return Document(operation, fragments, variable_values(operation, asked.variables))
 
 
-@lru_cache(maxsize=_KEPT)
+def _tree(text: str) -> DocumentNode:
+    """Return the syntax tree, which nobody changes."""
+    return _kept(text) if len(text) <= MAX_KEPT_CHARS else _parsed(text)
+
+
 def _parsed(text: str) -> DocumentNode:
-    """Return the syntax tree, which nobody changes. Applications send the same few queries again and again."""
     try:
         return parse(text, max_lexical_tokens=MAX_TOKENS)
     except GraphQLSyntaxError as error:
@@ -78,6 +80,9 @@ def _parsed(text: str) -> DocumentNode:
         message = error.message.replace("Syntax Error:", "Syntax error:")
         is_costly = message.endswith(_ABORTED)
         raise Refused(TooCostly(message) if is_costly else InvalidRequest(message), places) from None
+
+
+_kept = lru_cache(maxsize=KEPT)(_parsed)
 
 
 def _chosen(operations: list[OperationDefinitionNode], name: str) -> OperationDefinitionNode:

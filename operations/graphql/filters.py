@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from time import perf_counter
 from typing import Any
 
@@ -22,9 +23,9 @@ from fhir_server.api.fhirpath import (
     FhirPathError,
     FhirPathSyntaxError,
     Node,
-    compile,
+    compile_given,
 )
-from operations.graphql.limits import MAX_FHIRPATH_SECONDS, MAX_FHIRPATH_STEPS
+from operations.graphql.limits import KEPT, MAX_FHIRPATH_CHARS, MAX_FHIRPATH_SECONDS, MAX_FHIRPATH_STEPS
 from operations.graphql.refusals import refused, refusing
 from operations.graphql.schema import ANY, Kind, field_of
 from operations.graphql.values import texts
@@ -81,11 +82,13 @@ class Filters:
         if not isinstance(text, str):
             raise refused("fhirpath must be text.", node)
         self._compiled(text, node)  # for only an expression that stands by itself may be put into another
-        return Path(self._compiled(f"%elements.where({text}\n)", node), node)
+        return Path(self._compiled(text, node, "%elements.where({}\n)"), node)
 
-    def _compiled(self, text: str, node: SyntaxNode) -> Expression:
+    def _compiled(self, text: str, node: SyntaxNode, form: str = "{}") -> Expression:
+        if len(text) > MAX_FHIRPATH_CHARS:
+            raise refusing(TooCostly(f"The FHIRPath has more than {MAX_FHIRPATH_CHARS} characters."), node)
         try:
-            return compile(text)
+            return _compiled(form.format(text))
         except FhirPathSyntaxError as error:
             raise refused(f"The FHIRPath cannot be read: {error}.", node) from None
         except FhirPathError as error:
@@ -115,6 +118,9 @@ class Filters:
         if self._seconds < 0:
             raise refusing(TooCostly("The FHIRPath of the query takes too long on all these lists."), path.node)
         return found
+
+
+_compiled = lru_cache(maxsize=KEPT)(compile_given)
 
 
 def _node(element: Any, type_name: str) -> Node:

@@ -18,6 +18,12 @@ MAX_RESOURCES = 5_000
 MAX_COMMANDS = 100
 # Values in the answer, a long text counts as several: at most some 30 MB of it.
 MAX_VALUES = 500_000
+# Queries and expressions that are kept, for applications send the same few again and again, and the characters of one
+# worth keeping: in memory a query is at most 300 bytes a character, an expression 100.
+KEPT = 64
+MAX_KEPT_CHARS = 2_000
+# Characters of one FHIRPath; the longest of FHIR's own invariants has some 800.
+MAX_FHIRPATH_CHARS = 2_000
 # Steps of FHIRPath on one list, and seconds for all of them together.
 MAX_FHIRPATH_STEPS = 100_000
 MAX_FHIRPATH_SECONDS = 1.0

@@ -8,7 +8,7 @@ import pytest
 
 from operations.conftest import Records
 from operations.graphql import filters, loading, output
-from operations.graphql.limits import MAX_DEPTH, MAX_FIELDS, MAX_QUERY_CHARS, MAX_TOKENS
+from operations.graphql.limits import MAX_DEPTH, MAX_FHIRPATH_CHARS, MAX_FIELDS, MAX_QUERY_CHARS, MAX_TOKENS
 from operations.graphql.tests.conftest import Run
 
 
@@ -109,6 +109,14 @@ async def test_long_texts_under_many_names(
     assert set((await run("Patient/long", query)).data) == {"a", "b"}
     monkeypatch.setattr(output, "MAX_VALUES", 23)
     assert "more than 23 values" in await too_costly(run, "Patient/long", query)
+
+
+async def test_a_long_fhirpath(run: Run) -> None:
+    path = "given.exists()" + " " * (MAX_FHIRPATH_CHARS - 14)
+    query = f'{{ name(fhirpath: "{path}") {{ given @first }} }}'
+    assert (await run("Patient/p0", query)).data["name"] == [{"given": "a"}]
+    query = f'{{ name(fhirpath: "{path} ") {{ given }} }}'
+    assert "more than 2000 characters" in await too_costly(run, "Patient/p0", query)
 
 
 @pytest.mark.parametrize(
