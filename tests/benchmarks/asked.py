@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import httpx
 
-from fhir_server.app import App
+from fhir_server.app import create_app
 from fhir_server.settings import Settings
 from fhir_server.store.documents import RESOURCES
 from fhir_server.store.driver import Driver
@@ -75,8 +75,8 @@ async def asking(url: str, prefix: str) -> AsyncIterator[Callable[[str], Awaitab
         made.append(Recording(await connect(url, driver)))
         return cast(Driver, made[-1])
 
-    settings = Settings.from_environment({"FHIR_MONGODB_URL": url, "FHIR_DATABASE_PREFIX": prefix})
-    app = App(settings)
+    names = {"FHIR_MONGODB_URL": url, "FHIR_DATABASE_PREFIX": prefix, "FHIR_LOG_LEVEL": "error"}
+    app = create_app(Settings.from_environment(names))
     with patch("fhir_server.app.connect", recorded):
         await app.start()
     transport = httpx.ASGITransport(app=app)
