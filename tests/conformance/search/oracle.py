@@ -19,8 +19,9 @@ from tests.conformance.search.filtering import filtered
 from tests.conformance.search.rules import RULES, Asked, split, unescape
 
 CONTROL = frozenset(
-    {"_sort", "_count", "_total", "_summary", "_elements", "_include", "_revinclude", "_type", "_format", "_contained"}
+    ["_sort", "_count", "_total", "_summary", "_elements", "_type", "_format", "_contained", "_containedType"]
 )
+JOINS = frozenset({"_include", "_revinclude"})
 BASE_URL = "http://testserver/fhir"
 
 
@@ -39,13 +40,27 @@ class Oracle:
         """Return the keys of all that match `Type?query`, `?query` or `Type/id/Type?query`, in the server's order."""
         path, _, query = url.partition("?")
         pairs = parse_qsl(query, keep_blank_values=True)
+        shaped = dict(pairs)
+        if shaped.get("_contained", "false") != "false":
+            return self._contained(path, pairs, shaped)
         found = [r for r in self._scope(path, pairs) if self.matches(Place(r, r), pairs)]
         sort = next((value for name, value in reversed(pairs) if name == "_sort"), "")
         return [key_of(r) for r in ordering.ordered(self, found, sort)]
 
+    def _contained(self, path: str, pairs: Sequence[tuple[str, str]], shaped: dict[str, str]) -> list[str]:
+        """https://hl7.org/fhir/R4/search.html#contained: by their containers unless `_containedType` is contained."""
+        found = {}
+        for resource in self.resources.values():
+            inner = [Place(c, resource) for c in resource.get("contained", ())]
+            own = [Place(resource, resource)] if shaped["_contained"] == "both" else []
+            for place in (p for p in [*own, *inner] if p.type == path and self.matches(p, pairs)):
+                is_shown = place in own or shaped.get("_containedType") == "contained"
+                found[key_of(place.resource if is_shown else resource)] = None
+        return sorted(found)
+
     def matches(self, place: Place, pairs: Sequence[tuple[str, str]]) -> bool:
         """Whether a resource meets every parameter: repeated ones are ANDed. #combining"""
-        return all(self.meets(place, n, v) for n, v in pairs if n.partition(":")[0] not in CONTROL and v)
+        return all(self.meets(place, n, v) for n, v in pairs if n.partition(":")[0] not in CONTROL | JOINS and v)
 
     def meets(self, place: Place, name: str, value: str) -> bool:
         """Whether a resource meets one parameter: of the values between commas any may hold."""

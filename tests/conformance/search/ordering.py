@@ -1,7 +1,8 @@
 """The order of results and what comes with them: `_sort`, the default order, `_include` and `_revinclude`.
 
 https://hl7.org/fhir/R4/search.html#sort, #include. R4 leaves the order without `_sort` to the server. Ours: the
-principal date of the type, latest first, then the key.
+principal date of the type, latest end first, those without one last, then the key. It also leaves open by which end a
+period sorts. Ours: by the one that comes first in the asked order.
 """
 
 from __future__ import annotations
@@ -62,10 +63,10 @@ def principal_date(resource_type: str) -> str:
 
 
 def moment(oracle: Oracle, resource: Json) -> float:
-    """Return the latest end among the values of the principal date; 0 where there is none."""
+    """Return the latest end among the values of the principal date; before all time where there is none."""
     code = principal_date(resource["resourceType"])
     ends = [end for node in oracle.nodes(Place(resource, resource), code) for _, end in times(node)] if code else []
-    return min(max(ends), END_OF_TIME) if ends else 0
+    return min(max(ends), END_OF_TIME) if ends else -inf
 
 
 def ordered(oracle: Oracle, found: Sequence[Json], sort: str) -> list[Json]:
@@ -75,7 +76,7 @@ def ordered(oracle: Oracle, found: Sequence[Json], sort: str) -> list[Json]:
         return sorted(rows, key=lambda r: -moment(oracle, r))
     for rule in reversed(sort.split(",")):
         descending, code = rule.startswith("-"), rule.removeprefix("-")
-        values = {key_of(r): _sort_values(oracle, r, code) for r in rows}
+        values = {key_of(r): _sort_values(oracle, r, code, descending=descending) for r in rows}
         pick = max if descending else min
         having = [r for r in rows if values[key_of(r)]]
         having.sort(key=lambda r: pick(values[key_of(r)]), reverse=descending)
@@ -83,14 +84,15 @@ def ordered(oracle: Oracle, found: Sequence[Json], sort: str) -> list[Json]:
     return rows
 
 
-def _sort_values(oracle: Oracle, resource: Json, code: str) -> list[Any]:
+def _sort_values(oracle: Oracle, resource: Json, code: str, *, descending: bool) -> list[Any]:
     """Return what a resource is sorted by; of several values the one that comes first in the asked order counts."""
     if code == "_id":
         return [key_of(resource)]
     nodes = oracle.nodes(Place(resource, resource), code)
     match parameters(resource["resourceType"])[code].type:
         case "date":
-            return [max(low, BEGINNING) for n in nodes for low, _ in times(n)]
+            spans = [span for n in nodes for span in times(n)]
+            return [min(high, END_OF_TIME) if descending else max(low, BEGINNING) for low, high in spans]
         case "number":
             return [low if low != -inf else high for n in nodes for low, high in numbers(n)]
         case "quantity":

@@ -83,7 +83,8 @@ def test_the_oracle_finds_what_the_specification_says(section: Section, case: Js
 async def test_the_server_finds_what_the_specification_says(section: Section, case: Json) -> None:
     answered = await ask(section.server, case["query"], strict=not case.get("lenient"))
     assert arranged(answered.matches, case) == wanted(case)
-    assert answered.matches == section.oracle.search(case["query"])
+    order = sorted if "_contained=" in case["query"] else list
+    assert order(answered.matches) == section.oracle.search(case["query"])
     if "included" in case:
         assert sorted(ids(answered.pages[0][1])) == sorted(case["included"])
 
