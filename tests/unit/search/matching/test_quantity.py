@@ -80,6 +80,8 @@ def test_what_is_no_quantity_is_refused(text: str) -> None:
         (quantity("5", "", "milligram"), "5||milligram", True),
         (quantity("5", "", "mg"), f"5|{UCUM}|mg", False),
         (quantity("0.005", "g"), "5||mg", False),
+        (quantity("5", "mg"), "6||mg", False),
+        (quantity("5", "mg"), "5||g", False),
         (quantity("-0.5", "mg"), "lt0", True),
         (quantity("110", "mg"), "ap100", True),
         (quantity("0.11", "g"), f"ap100|{UCUM}|mg", True),
