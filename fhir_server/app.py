@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from fastapi import FastAPI
 
 from fhir_server import __version__
+from fhir_server.api.errors import InvalidRequest, NotFound
 from fhir_server.api.operation import JobProgress
 from fhir_server.api.ports import JobRecord
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.fhir.definitions import r4
+from fhir_server.fhir.json import decode_stored
 from fhir_server.http.errors import status_line
 from fhir_server.http.fhir import DEFAULT_TENANT, Edge, FhirApp
 from fhir_server.http.health import health_router
@@ -26,6 +29,8 @@ from fhir_server.interactions.dispatch import Dispatcher
 from fhir_server.interactions.following import Following, Pace
 from fhir_server.interactions.observing import ParameterObserver
 from fhir_server.interactions.request import Request
+from fhir_server.interactions.route import route
+from fhir_server.interactions.search import search
 from fhir_server.interactions.services import Call, Limits, Services
 from fhir_server.interactions.settling import Settler
 from fhir_server.kernel.jobs import JobRunner
@@ -34,11 +39,12 @@ from fhir_server.kernel.registry import Registry, build, discover
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
 from fhir_server.settings import Settings
-from fhir_server.store.driver import Driver
+from fhir_server.store.driver import DatabaseError, Driver
 from fhir_server.store.jobs import MongoJobs
 from fhir_server.store.mongo import MongoStore, connect
 from fhir_server.store.parameter_sets import MongoParameterSets
 from fhir_server.store.reindexing import MongoReindexing
+from fhir_server.store.tracing import Explained, Step, TracingDriver
 from fhir_server.validation import Validator
 
 AsgiScope = MutableMapping[str, Any]
@@ -159,6 +165,63 @@ def compose(
         terminology=terminology(settings.terminology),
         limits=Limits(settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """How a search was answered: its commands with what the database says of each, and what came of it."""
+
+    steps: tuple[tuple[Step, Explained | None], ...]
+    matches: int
+    warnings: tuple[str, ...]
+    is_tested: bool
+
+
+async def explain_search(
+    settings: Settings, tenant_name: str, path: str, query: Sequence[tuple[str, str]]
+) -> Explanation:
+    """Run one search on the database of the settings, without a server, and say how it was answered.
+
+    Raises NotFound for an unknown tenant, and what the search itself raises.
+    """
+    driver = TracingDriver(await connect(settings.mongodb_url, settings.mongodb_driver))
+    try:
+        store = MongoStore(driver, settings.database_prefix)
+        tenant = await store.tenant(tenant_name)
+        if tenant is None:
+            raise NotFound(f"There is no tenant {tenant_name} under the prefix {settings.database_prefix}.")
+        await store.learn_engine()
+        services = compose(settings, driver, store, os.urandom(32))
+        await services.following.ask(tenant)
+        scope = Scope(tenant)
+        asked = Request("GET", tuple(path.split("/")) if path else (), tuple(query))
+        call = Call(services, scope, settings.base_url or "http://localhost/fhir", asked, store.records(scope))
+        driver.steps.clear()
+        wanted = route("GET", asked.path, services.definitions.resource_types)
+        if not wanted.interaction.startswith("search"):
+            raise InvalidRequest(f"{path} is no search: write Observation?code=1234 or Patient/1/Observation?...")
+        answer = await search(call, wanted)
+        steps = tuple(driver.steps)
+        found = decode_stored(answer.body)
+        planned = call.planner.parser.parse(wanted.type, query, strict=False)
+        plan = await call.planner.plan(planned, call.searching())
+        told = [(step, await _told(driver, step)) for step in steps]
+    finally:
+        await driver.close()
+    rows = found.get("entry", [])
+    return Explanation(
+        tuple(told),
+        sum(row["search"]["mode"] == "match" for row in rows),
+        tuple(issue.diagnostics for issue in planned.issues),
+        plan.test is not None,
+    )
+
+
+async def _told(driver: TracingDriver, step: Step) -> Explained | None:
+    try:
+        return await driver.explain(step)
+    except DatabaseError:
+        return None
 
 
 def create_app(settings: Settings) -> App:

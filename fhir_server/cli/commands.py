@@ -6,6 +6,7 @@ import typer
 
 from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
+from fhir_server.cli.explain import search
 from fhir_server.cli.import_records import import_records
 from fhir_server.cli.serve import serve
 from fhir_server.cli.version import version
@@ -22,4 +23,5 @@ app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
 app.command("import")(import_records)
+app.add_typer(search)
 app.command()(version)

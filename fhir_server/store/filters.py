@@ -101,7 +101,8 @@ def live(scope: Scope, where: Criterion) -> Asked:
 
 def _goes_along(one: Criterion, first: Criterion | None) -> bool:
     """Whether a condition can stand beside the leading one without keeping it from its index."""
-    return isinstance(one, Present) or (isinstance(one, Range) and isinstance(first, Term))
+    present = one.condition if isinstance(one, Not) else one
+    return isinstance(present, Present) or (isinstance(one, Range) and isinstance(first, Term))
 
 
 def to_filter(where: Criterion) -> Json:

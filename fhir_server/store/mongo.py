@@ -83,10 +83,10 @@ class MongoStore:
         tenant = await self.tenant(name)
         assert tenant is not None, "a tenant just written can be read"
         await self.ensure_indexes(tenant)
-        await self._learn_engine()
+        await self.learn_engine()
         return tenant
 
-    async def _learn_engine(self) -> None:
+    async def learn_engine(self) -> None:
         """Ask for pages in windows of time where the database gathers all matches first."""
         about = await self._driver.command(self._system, {"buildInfo": 1})
         if self._windows is None and "secantusVersion" in about:
