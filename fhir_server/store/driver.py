@@ -6,6 +6,7 @@ document, so both drivers look the same from here, and what is sent is what the 
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -64,6 +65,19 @@ class Driver(Protocol):
         """Return the documents of a pipeline that gives up to `limit`, in as many replies as they need."""
         ...
 
+    def stream(
+        self,
+        database: str,
+        collection: str,
+        query: Json | list[Json],
+        projection: Json,
+        limit: int,
+        sort: Json,
+        session: Session | None = None,
+    ) -> AsyncGenerator[Json, None]:
+        """Give up to `limit` documents in order, a reply (16 MB) at a time; close it to stop. A list is a pipeline."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Return an async context manager that gives a Session and commits it."""
         ...
@@ -71,6 +85,11 @@ class Driver(Protocol):
     async def close(self) -> None:
         """Drop the connections."""
         ...
+
+
+def ordered(stages: list[Json], projection: Json, limit: int, sort: Json) -> list[Json]:
+    """Return the pipeline of the first documents in an order."""
+    return [*stages, {"$sort": sort}, {"$limit": limit}, {"$project": projection}]
 
 
 def commit_failure(error: DatabaseError | Unavailable) -> DatabaseError | Unavailable:

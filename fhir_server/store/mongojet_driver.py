@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import bson
 import mongojet
 
 from fhir_server.api.errors import Unavailable
-from fhir_server.store.driver import DatabaseError, Json, Session, commit_failure, unreachable
+from fhir_server.store.driver import DatabaseError, Json, Session, commit_failure, ordered, unreachable
 
 
 class MongojetDriver:
@@ -82,6 +82,30 @@ class MongojetDriver:
         except mongojet.PyMongoError as error:
             raise _mongojet_error(error) from error
         return found
+
+    async def stream(
+        self,
+        database: str,
+        collection: str,
+        query: Json | list[Json],
+        projection: Json,
+        limit: int,
+        sort: Json,
+        session: Session | None = None,
+    ) -> AsyncGenerator[Json, None]:
+        """Give up to `limit` documents, a reply at a time; the cursor ends when it is let go."""
+        handle = self._client.get_database(database).get_collection(collection)
+        options: Json = {"projection": projection, "limit": limit, "sort": sort, "batchSize": limit + 1}
+        try:
+            if isinstance(query, list):
+                steps = ordered(query, projection, limit, sort)
+                cursor = await handle.aggregate(steps, cast(Any, session), batchSize=limit + 1)
+            else:
+                cursor = await handle.find(query, cast(Any, session), **options)
+            async for document in cursor:
+                yield document
+        except mongojet.PyMongoError as error:
+            raise _mongojet_error(error) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:

@@ -5,12 +5,14 @@ https://www.mongodb.com/docs/manual/core/aggregation-pipeline/
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from fhir_server.api.criteria import Order, Position
 from fhir_server.api.records import Outline, Page
 from fhir_server.store.documents import RESOURCES, SHOWN, Json, to_outline, to_stored
+from fhir_server.store.driver import ordered
 from fhir_server.store.filters import Asked, beyond, holds, to_filter, to_sort
 from fhir_server.store.windows import Windows
 
@@ -31,6 +33,7 @@ PAGE_BYTES = 32 * 1024 * 1024
 LARGE = 128
 
 Aggregate = Callable[[list[Json], int], Awaitable[list[Json]]]
+Stream = Callable[[Json | list[Json], Json, int, Json], AsyncGenerator[Json, None]]
 Command = Callable[[Json], Awaitable[Json]]
 
 
@@ -38,9 +41,15 @@ class Pages:
     """The reading of one scope's resources by what they are found by."""
 
     def __init__(
-        self, find: Find, aggregate: Aggregate, command: Command, windows: Windows | None, database: str
+        self,
+        find: Find,
+        aggregate: Aggregate,
+        stream: Stream,
+        command: Command,
+        windows: Windows | None,
+        database: str,
     ) -> None:
-        self._find, self._aggregate, self._command = find, aggregate, command
+        self._find, self._aggregate, self._stream, self._command = find, aggregate, stream, command
         self._windows, self._database = windows, database
 
     async def page(self, asked: Asked, order: Order, limit: int, after: Position | None) -> Page:
@@ -98,31 +107,23 @@ class Pages:
         raise AssertionError("the last window has no lower bound")
 
     async def _run(self, asked: Asked, projection: Json, limit: int, sort: Json) -> tuple[list[Json], bool]:
-        pipeline = [*asked.stages(), {"$sort": sort}, {"$limit": limit}, {"$project": projection}]
         if limit > LARGE:
-            find: Json = {
-                "find": RESOURCES,
-                "filter": asked.lead,
-                "projection": projection,
-                "sort": sort,
-                "limit": limit,
-            }
-            aggregate: Json = {"aggregate": RESOURCES, "pipeline": pipeline, "cursor": {"batchSize": limit + 1}}
-            return await self._replies(aggregate if asked.rest else {**find, "batchSize": limit + 1})
+            query = asked.stages() if asked.rest else asked.lead
+            return await self._streamed(self._stream(query, projection, limit, sort))
         if not asked.rest:
             return await self._find(RESOURCES, asked.lead, projection, limit, sort), False
-        return await self._aggregate(pipeline, limit), False
+        return await self._aggregate(ordered(asked.stages(), projection, limit, sort), limit), False
 
-    async def _replies(self, command: Json) -> tuple[list[Json], bool]:
-        """Return the documents of a command reply by reply, and whether there are more than fit a page."""
-        cursor = (await self._command(command))["cursor"]
-        found: list[Json] = cursor["firstBatch"]
-        while cursor["id"]:
-            if _fitting(found) < len(found):
-                await self._command({"killCursors": RESOURCES, "cursors": [cursor["id"]]})
-                return found, True
-            cursor = (await self._command({"getMore": cursor["id"], "collection": RESOURCES}))["cursor"]
-            found += cursor["nextBatch"]
+    async def _streamed(self, given: AsyncGenerator[Json, None]) -> tuple[list[Json], bool]:
+        """Return the documents that fit a page, and whether they are not all."""
+        found: list[Json] = []
+        weight = 0
+        async with aclosing(given) as documents:
+            async for document in documents:
+                if weight > PAGE_BYTES:
+                    return found, True
+                found.append(document)
+                weight += len(document["raw"])
         return found, False
 
     async def outlines(self, asked: Asked, limit: int, *, terms: bool, ranges: bool) -> list[Outline]:

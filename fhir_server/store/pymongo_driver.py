@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -11,7 +11,7 @@ from pymongo.errors import ConnectionFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from fhir_server.store.driver import DatabaseError, Json, Session, commit_failure, unreachable
+from fhir_server.store.driver import DatabaseError, Json, Session, commit_failure, ordered, unreachable
 
 
 class PymongoDriver:
@@ -70,6 +70,33 @@ class PymongoDriver:
         except PyMongoError as error:
             raise _pymongo_error(error) from error
         return found
+
+    async def stream(
+        self,
+        database: str,
+        collection: str,
+        query: Json | list[Json],
+        projection: Json,
+        limit: int,
+        sort: Json,
+        session: Session | None = None,
+    ) -> AsyncGenerator[Json, None]:
+        """Give up to `limit` documents, a reply at a time."""
+        handle = self._client[database][collection]
+        try:
+            if isinstance(query, list):
+                steps = ordered(query, projection, limit, sort)
+                opened = await handle.aggregate(steps, session=session, batchSize=limit + 1)
+            else:
+                opened = handle.find(query, projection, limit=limit, session=session, batch_size=limit + 1)
+                opened = opened.sort(list(sort.items()))
+            async with opened as cursor:
+                async for document in cursor:
+                    yield document
+        except ConnectionFailure as error:
+            raise unreachable(error) from error
+        except PyMongoError as error:
+            raise _pymongo_error(error) from error
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Session]:

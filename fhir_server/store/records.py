@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 
 from fhir_server.api.criteria import Criterion, Everything, HistoryOf, Key, Order, Position
@@ -92,7 +92,9 @@ class Records:
         return await self._pages().count(live(self._scope, where), cap, in_transaction=self._session is not None)
 
     def _pages(self) -> Pages:
-        return Pages(self._find, self._aggregate, self._command, self._windows, self._scope.tenant.database)
+        return Pages(
+            self._find, self._aggregate, self._stream, self._command, self._windows, self._scope.tenant.database
+        )
 
     async def history(self, of: HistoryOf, limit: int, after: Position | None = None) -> Page:
         """Return the next `limit` versions, newest first."""
@@ -191,6 +193,19 @@ class Records:
         database = self._scope.tenant.database
         try:
             return await self._driver.aggregate(database, RESOURCES, pipeline, limit, self._session)
+        except DatabaseError as error:
+            raise self._as_failure(error) from error
+
+    async def _stream(
+        self, query: Json | list[Json], projection: Json, limit: int, sort: Json
+    ) -> AsyncGenerator[Json, None]:
+        """Give up to `limit` of the resources in order, as many as are taken."""
+        database, session = self._scope.tenant.database, self._session
+        given = self._driver.stream(database, RESOURCES, query, projection, limit, sort, session)
+        try:
+            async with aclosing(given) as documents:
+                async for document in documents:
+                    yield document
         except DatabaseError as error:
             raise self._as_failure(error) from error
 

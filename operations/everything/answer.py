@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fhir_server.api import Key, Not, OperationContext, Order, Stored, all_of, any_of, bundle, search_entry
+from fhir_server.api import Key, Not, OperationContext, Order, Position, Stored, all_of, any_of, bundle, search_entry
 from operations.everything.asked import Asked
 
 BATCH = 100
+BY_KEY = Order("key", descending=False)
 
 
 async def answer(
@@ -52,7 +53,11 @@ async def _referenced(
         elsewhere = Not(any_of(*(asked.compartment(p.partition("/")[2]) for p in patients)))
         for start in range(0, len(keys), BATCH):
             where = all_of(Key(tuple(keys[start : start + BATCH])), elsewhere)
-            found += (await context.records.search(where, Order("key", descending=False), BATCH)).records
+            page = await context.records.search(where, BY_KEY, BATCH)
+            found += page.records
+            while page.more:  # a page of large resources ends early
+                page = await context.records.search(where, BY_KEY, BATCH, Position(0, page.records[-1].key))
+                found += page.records
     return [r for r in found if r.type != "Patient" and _names_only(context, r, owners)]
 
 

@@ -25,6 +25,7 @@ from fhir_server.api import (
 )
 from fhir_server.api.criteria import And, Checked, HistoryOf, Moment, Not, Range
 from fhir_server.api.ports import TransactionConflict, Writing
+from fhir_server.store import pages
 from fhir_server.store.documents import HISTORY, INDEXES, to_document, to_history
 from fhir_server.store.mongo import MongoStore, connect
 
@@ -225,7 +226,7 @@ async def test_of_racing_claims_one_commits_and_a_later_one_takes_over(store: Mo
         try:
             async with store.transaction(Scope(tenant)) as inside:
                 await inside.reserve(claim, key(), now)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.2)  # long enough for all to be under way on a busy machine
         except TransactionConflict:
             return False
         return True
@@ -244,3 +245,29 @@ def test_no_compound_index_spans_two_arrays() -> None:
     for name, fields in arrays.items():
         for index in INDEXES[name]:
             assert len(fields & index["key"].keys()) <= 1, index
+
+
+@pytest.mark.parametrize("limit", [5, 200])
+@pytest.mark.parametrize("checked", [False, True])
+async def test_a_page_of_large_resources_ends_early_and_the_next_goes_on(
+    records: Writing, monkeypatch: pytest.MonkeyPatch, limit: int, *, checked: bool
+) -> None:
+    monkeypatch.setattr(pages, "PAGE_BYTES", 20_000_000)
+    names, mark, order = [key() for _ in range(7)], uuid4().int >> 65, Order("moment", descending=True)
+    for place, name in enumerate(names):
+        await records.create([draft(name, terms=(mark,), moment=1000 - place, raw=b"x" * 8_000_000)])
+    where = And((Term((mark,)), Checked(Moment(995, None)))) if checked else Term((mark,))
+    right = names[:6] if checked else names
+    after: Position | None = None
+    sizes: list[int] = []
+    found: list[str] = []
+    more = True
+    while more:
+        page = await records.search(where, order, limit, after)
+        more = page.more
+        sizes.append(len(page.records))
+        found += [r.key for r in page.records]
+        after = Position(page.records[-1].moment, page.records[-1].key) if page.records else after
+        assert len(sizes) < 9
+    assert found == right
+    assert max(sizes) == 3
