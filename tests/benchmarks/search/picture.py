@@ -12,7 +12,7 @@ from math import log10
 from tests.benchmarks.search.timing import Timing
 
 WIDTH, HEIGHT, COLUMNS = 260, 130, 3
-LEFT, RIGHT, TOP, BOTTOM = 34, 44, 26, 22
+LEFT, RIGHT, TOP, BOTTOM = 46, 52, 26, 22
 LEAST_MS, MOST_MS = 0.3, 10_000.0
 _LINES = (1, 10, 100, 1_000, 10_000)
 _STYLE = (
