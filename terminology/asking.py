@@ -15,6 +15,7 @@ from terminology.composing import Composer
 from terminology.failures import Broken, TerminologyError
 from terminology.issues import refusal
 from terminology.languages import Languages
+from terminology.shapes import shaped
 from terminology.sources import Sources, VersionRules
 from terminology.valueset import ValueSet
 
@@ -62,7 +63,7 @@ def sources(context: OperationContext, supplements: Sequence[str] = (), given: S
         value_sets=tuple(said.all("default-valueset-version")),
     )
     named = tuple(dict.fromkeys([*said.all("useSupplement"), *supplements]))
-    sent = (*said.all("tx-resource"), *given)
+    sent = (*(shaped(r, str(r.get("resourceType"))) for r in said.all("tx-resource")), *given)
     return Sources(ContextLibrary(context), TERMINOLOGY.memory, sent, rules, named)
 
 
@@ -144,7 +145,7 @@ async def _resource(context: OperationContext) -> Json:
     said = context.parameters
     sent = said.one("valueSet")
     if sent is not None:
-        return dict(sent)
+        return shaped(dict(sent), "ValueSet")
     url = said.one("url")
     if not url:
         raise InvalidRequest(

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from terminology.codesystem import CodeSystem
-from terminology.failures import Broken, Contentless, TerminologyError, Unknown, canonical
+from terminology.failures import Broken, Contentless, TerminologyError, TooHard, Unknown, canonical
 from terminology.filters import Test, compile_filter
 from terminology.sources import Sources
-from terminology.valueset import Entry, Selection, ValueSet
+from terminology.valueset import MAX_EFFORT, Entry, Selection, ValueSet
 from terminology.versions import split
 
 Json = dict[str, Any]
@@ -27,6 +27,7 @@ class Composer:
     versions_match: bool | None = None
     _built: dict[str, ValueSet] = field(default_factory=dict)
     _includes: int = 0
+    _effort: int = 0
 
     async def named(self, name: str, path: tuple[str, ...] = ()) -> ValueSet:
         """Return the value set of a canonical, `url` or `url|version`. Raises Unknown, Broken, Unsupported."""
@@ -74,6 +75,10 @@ class Composer:
             return Selection("", "", None, None, (), imports)
         listed = {str(c["code"]): c for c in row["concept"] if "code" in c} if row.get("concept") else None
         source, missing = await self._source(system, version)
+        if source is not None:
+            self._effort += len(source.nodes) * len(row.get("filter", ()))
+            if self._effort > MAX_EFFORT:
+                raise TooHard(str(resource.get("url", "")))
         tests = _tests(row, source, where)
         return Selection(
             system, source.version if source else version, source, listed, tests, imports, missing, version

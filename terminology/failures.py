@@ -5,7 +5,8 @@ TerminologyError
 ├── Contentless   a code system whose codes the server was not given
 ├── Unsupported   a filter or a meaning that this service does not know
 ├── Broken        a resource that contradicts itself; `expression` says where in it
-└── TooMany       more codes than were asked for
+├── TooMany       more codes than were asked for
+└── TooHard       more work than one request may make
 """
 
 from __future__ import annotations
@@ -75,6 +76,17 @@ class TooMany(TerminologyError):
     def __init__(self, url: str, limit: int) -> None:
         self.url, self.limit = url, limit
         super().__init__(f"The value set {url} has more than {limit} codes. Narrow it with a filter, or ask for pages.")
+
+    def failure(self) -> Failure:
+        """Return too-costly."""
+        return TooCostly(str(self))
+
+
+class TooHard(TerminologyError):
+    """Answering would take seconds of work: too many includes, excludes and imports over too many codes."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"The value set {url or 'sent'} takes too much work: it combines too many codes too often.")
 
     def failure(self) -> Failure:
         """Return too-costly."""

@@ -9,12 +9,13 @@ from fhir_server.api import InvalidRequest, Json, Parameters
 from terminology.checking import Checker, Place, Verdict
 from terminology.failures import TerminologyError, Unknown, canonical
 from terminology.issues import Finding, message, missing_value_set
+from terminology.shapes import shaped
 
 
 def one_coding(said: Parameters, system: str = "") -> tuple[Json, Place] | None:
     """Return the coding of a call that is about one, or None where it sends a CodeableConcept."""
     if said.one("coding") is not None:
-        return dict(said.one("coding")), Place("coding")
+        return shaped(dict(said.one("coding")), "Coding"), Place("coding")
     if said.one("code") is None:
         return None
     given = {
@@ -40,7 +41,7 @@ async def report(checker: Checker, said: Parameters, system: str = "") -> Json:
         return _answer(verdicts, verdicts[0], verdicts[0].findings)
     if concept is None:
         raise InvalidRequest("Send a code, a coding or a codeableConcept to check.", location="http.code")
-    codings: Sequence[Json] = concept.get("coding", ())
+    codings: Sequence[Json] = shaped(concept, "CodeableConcept").get("coding", ())
     verdicts = [await checker.check(dict(c), Place("concept", i)) for i, c in enumerate(codings)]
     findings = [f for v in verdicts for f in v.findings]
     chosen = next((v for v in verdicts if v.is_member and v.is_right), None)

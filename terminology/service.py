@@ -28,7 +28,7 @@ class LocalTerminology:
         """Whether a value set holds a code."""
         try:
             found = await Composer(Sources(library, self.memory)).named(value_set)
-            return system in found.open_systems() or found.find(system, code) is not None
+            return system in found.open_systems or found.find(system, code) is not None
         except TerminologyError as error:
             raise error.failure() from error
 
@@ -60,7 +60,7 @@ class LocalTerminology:
 
 
 def _expansion(value_set: ValueSet, limit: int) -> Expansion:
-    systems = value_set.open_systems()
+    systems = value_set.open_systems
     concepts: list[Concept] = []
     for entry in value_set.entries(systems):
         concepts.append(_concept(entry))

@@ -40,18 +40,21 @@ def status_of(resource: Json) -> str:
 
 def selections(value_set: ValueSet) -> Iterator[Selection]:
     """Yield every include and exclude of a value set and of those it imports."""
-    for selection in value_set.includes + value_set.excludes:
-        yield selection
-        for imported in selection.imports:
-            yield from selections(imported)
+    for one in (value_set, *imported(value_set)):
+        yield from one.includes + one.excludes
 
 
-def imported(value_set: ValueSet) -> Iterator[ValueSet]:
-    """Yield the value sets that a value set imports, and those that they import."""
-    for selection in value_set.includes + value_set.excludes:
-        for inner in selection.imports:
-            yield inner
-            yield from imported(inner)
+def imported(value_set: ValueSet) -> list[ValueSet]:
+    """Return the value sets that a value set imports, and those that they import, each once."""
+    found: dict[int, ValueSet] = {}
+    waiting = [value_set]
+    while waiting:
+        one = waiting.pop()
+        for inner in (v for s in one.includes + one.excludes for v in s.imports):
+            if id(inner) not in found:
+                found[id(inner)] = inner
+                waiting.append(inner)
+    return list(found.values())
 
 
 def code_systems(value_set: ValueSet) -> list[CodeSystem]:

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
 import msgspec
 
 from terminology.codesystem import CodeSystem, Node
-from terminology.failures import TerminologyError
+from terminology.failures import TerminologyError, TooHard
 from terminology.filters import Test
 from terminology.versions import order
 
 Json = dict[str, Any]
 
+MAX_EFFORT = 5_000_000  # steps, about a second of work
 _NOTHING: Json = {}  # what a value set says of a code it does not list: shared, never written to
 
 
@@ -88,6 +90,28 @@ class Selection:
         """Whether it takes the whole of a system that has no content here."""
         unlimited = not self.tests and not self.imports and self.listed is None
         return bool(self.system) and self.missing is not None and unlimited
+
+    @cached_property
+    def size(self) -> int:
+        """How many codes it holds at most."""
+        if self.listed is not None:
+            return len(self.listed)
+        if self.system:
+            return len(self.source.nodes) if self.source is not None else 0
+        return min(v.size for v in self.imports)
+
+    @cached_property
+    def find_effort(self) -> int:
+        """How many steps it takes at most to find a code."""
+        return 1 + len(self.tests) + sum(v.find_effort for v in self.imports)
+
+    @cached_property
+    def effort(self) -> int:
+        """How many steps it takes at most to go through all of it."""
+        if not self.system:
+            first, *others = self.imports
+            return first.effort + first.size * sum(v.find_effort for v in others)
+        return self.size * self.find_effort
 
     def entries(self, skipped: frozenset[str] = frozenset()) -> Iterator[Entry]:
         """Yield what it holds, in the order of the code system or of its own list; see ValueSet.entries."""
@@ -175,6 +199,21 @@ class ValueSet:
     versions_match: bool | None = None
     is_contained: bool = False
 
+    @cached_property
+    def size(self) -> int:
+        """How many codes it holds at most."""
+        return len(self.stored) if self.stored is not None else sum(i.size for i in self.includes)
+
+    @cached_property
+    def find_effort(self) -> int:
+        """How many steps it takes at most to find a code."""
+        return sum(s.find_effort for s in self.includes + self.excludes)
+
+    @cached_property
+    def effort(self) -> int:
+        """How many steps it takes at most to go through all of it."""
+        return sum(i.effort for i in self.includes) + self.size * sum(e.find_effort for e in self.excludes)
+
     @property
     def url(self) -> str:
         """The canonical URL."""
@@ -186,10 +225,12 @@ class ValueSet:
         return str(self.resource.get("version", ""))
 
     def entries(self, skipped: frozenset[str] = frozenset()) -> Iterator[Entry]:
-        """Yield every code once. Raises Unknown or Contentless where a system it needs is not here.
+        """Yield every code once. Raises Unknown or Contentless where a system it needs is not here, and TooHard.
 
         `skipped` are open systems that the caller knows to be held as a whole.
         """
+        if self.effort > MAX_EFFORT:
+            raise TooHard(self.url)
         if self.stored is not None:
             yield from self.stored.values()
             return
@@ -208,8 +249,10 @@ class ValueSet:
     def matches(self, system: str, code: str) -> Iterator[Entry]:
         """Yield the entries of a code, one for each version of its system that the value set draws on.
 
-        An include whose system is not here is only missed where no other include holds the code.
+        An include whose system is not here is only missed where no other include holds the code. Raises TooHard.
         """
+        if self.find_effort > MAX_EFFORT:
+            raise TooHard(self.url)
         if self.stored is not None:
             yield from (e for e in self.stored.values() if e.code == code and system in (e.system, ""))
             return
@@ -227,14 +270,15 @@ class ValueSet:
         if missed is not None and not is_found:
             raise missed
 
+    @cached_property
     def open_systems(self) -> frozenset[str]:
-        """Return the systems that are included as a whole and have no content here, unless something is excluded."""
+        """The systems that are included as a whole and have no content here, unless something is excluded."""
         if self.stored is not None or any(e.imports for e in self.excludes):
             return frozenset()
         found = {i.system for i in self.includes if i.is_open}
         for include in self.includes:
             if not include.system and len(include.imports) == 1:
-                found |= include.imports[0].open_systems()
+                found |= include.imports[0].open_systems
         return frozenset(found - {e.system for e in self.excludes})
 
     @property

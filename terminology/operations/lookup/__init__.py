@@ -11,6 +11,7 @@ from terminology.asking import answering, languages, sources
 from terminology.codesystem import CodeSystem, Node
 from terminology.failures import Contentless, canonical
 from terminology.languages import choose, names
+from terminology.shapes import shaped
 from terminology.valueset import Entry
 
 PREFERRED = {
@@ -55,7 +56,7 @@ async def lookup(context: OperationContext) -> Json:
 
 def _asked(said: Parameters) -> tuple[str, str, str]:
     """Return the system, code and version that a call asks about."""
-    coding = said.one("coding") or {}
+    coding = shaped(said.one("coding") or {}, "Coding")
     url, code = said.one("system") or coding.get("system"), said.one("code") or coding.get("code")
     if not url or not code:
         raise InvalidRequest("Send a code and its system, or a coding.", location="http.code")

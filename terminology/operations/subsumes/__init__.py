@@ -11,6 +11,7 @@ from fhir_server.api import InvalidRequest, Json, NotFound, NotSupported, Operat
 from terminology.asking import answering, sources, stored
 from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, canonical
+from terminology.shapes import shaped
 
 
 @answering
@@ -36,7 +37,7 @@ async def subsumes(context: OperationContext) -> Json:
 
 
 def _coding(said: Parameters, letter: str) -> Json:
-    coding = said.one(f"coding{letter}") or {}
+    coding = shaped(said.one(f"coding{letter}") or {}, "Coding")
     code = said.one(f"code{letter}") or coding.get("code")
     if not code:
         raise InvalidRequest(f"Send code{letter} or coding{letter}.", location=f"http.code{letter}")

@@ -8,6 +8,7 @@ from typing import Any
 from fhir_server.api import InvalidRequest, Json, Operation, OperationContext, Order, Parameters, decode_stored
 from terminology.asking import answering, sources, stored
 from terminology.failures import Broken, canonical
+from terminology.shapes import shaped
 from terminology.sources import Sources
 from terminology.translating import NO_MATCH, Match
 from terminology.translating import translate as apply
@@ -39,9 +40,9 @@ async def translate(context: OperationContext) -> Json:
 
 def _codings(said: Parameters) -> list[Json]:
     if said.one("coding") is not None:
-        return [said.one("coding")]
+        return [shaped(said.one("coding"), "Coding")]
     if said.one("codeableConcept") is not None:
-        return list(said.one("codeableConcept").get("coding", ()))
+        return list(shaped(said.one("codeableConcept"), "CodeableConcept").get("coding", ()))
     if said.one("code") is None or said.one("system") is None:
         raise InvalidRequest("Send a code and its system, a coding or a codeableConcept.", location="http.code")
     return [{"system": said.one("system"), "code": said.one("code")}]
@@ -53,7 +54,7 @@ async def _maps(context: OperationContext, found: Sources, codings: list[Json]) 
     if context.resource_id:
         return [await stored(context)]
     if said.one("conceptMap") is not None:
-        return [said.one("conceptMap")]
+        return [shaped(said.one("conceptMap"), "ConceptMap")]
     if said.one("url"):
         url, version = split(str(said.one("url")))
         return [await found.concept_map(url, said.one("conceptMapVersion") or version)]

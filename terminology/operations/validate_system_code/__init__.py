@@ -8,6 +8,7 @@ from fhir_server.api import InvalidRequest, Json, Operation, OperationContext
 from terminology.asking import answering, languages, rules, sources, stored
 from terminology.checking import Checker
 from terminology.reporting import one_coding, report
+from terminology.shapes import shaped
 
 
 @answering
@@ -15,6 +16,8 @@ async def validate_code(context: OperationContext) -> Json:
     """Return whether the code is in the code system, and everything that is wrong with it."""
     said = context.parameters
     own = await stored(context) if context.resource_id else said.one("codeSystem")
+    if own is not None:
+        own = shaped(own, "CodeSystem")
     url = own.get("url", "") if own is not None else said.one("url") or ""
     single = one_coding(said, url)
     if not url and not (single is not None and single[0].get("system")) and said.one("codeableConcept") is None:
