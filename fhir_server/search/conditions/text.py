@@ -55,4 +55,4 @@ def uri(one: Filter, index: Index) -> Condition:
 def _tops(url: str) -> list[str]:
     """Return the URL and those above it, each with and without a slash at its end."""
     ends = [len(url), *(i for i, c in enumerate(url) if c in "/?#|")]
-    return [text for end in ends for text in (url[:end], url[: end + 1])]
+    return [text for end in ends for text in (url[:end], url[:end] + "/")]

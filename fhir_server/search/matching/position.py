@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from math import asin, cos, radians, sin, sqrt
+from math import asin, cos, isfinite, radians, sin, sqrt
 from typing import Any
 
 from fhir_server.fhir.fhirpath import Node
@@ -73,11 +73,14 @@ def kilometres(latitude: float, longitude: float, other_latitude: float, other_l
 
 
 def held_position(value: Any) -> tuple[float, float] | None:
-    """Return (latitude, longitude) of a Location's position, or None where it has not both."""
+    """Return (latitude, longitude) of a Location's position, or None where that is no place on the earth."""
     if type(value) is not dict:
         return None
     latitude, longitude = decimal(value.get("latitude")), decimal(value.get("longitude"))
-    return None if latitude is None or longitude is None else (float(latitude), float(longitude))
+    if latitude is None or longitude is None:
+        return None
+    held = float(latitude), float(longitude)
+    return held if abs(held[0]) <= 90 and isfinite(held[1]) else None
 
 
 def position_test(one: Filter, setting: Setting) -> NodesTest:
