@@ -1,16 +1,13 @@
-"""What a search asks of the database: each command on the resources, how long it took, and what came back.
+"""What searches ask of the database: the whole server in this process, on the database that is measured.
 
-The whole server runs in this process, on the database that is measured, with a driver that keeps a record.
+Unlike `fhir-server search explain` it stays connected, so that what the server learns from one search it knows in the
+next, and it follows links. https://www.python-httpx.org/advanced/transports/#asgi-transport
 """
 
 from __future__ import annotations
 
-import inspect
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, cast
 from unittest.mock import patch
 
 import httpx
@@ -20,74 +17,42 @@ from fhir_server.settings import Settings
 from fhir_server.store.documents import RESOURCES
 from fhir_server.store.driver import Driver
 from fhir_server.store.mongo import connect
+from fhir_server.store.tracing import Step, TracingDriver
 
 SHOWN = 400
 
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One call of the driver: its name and arguments, how many documents it gave, and the milliseconds it took."""
-
-    name: str
-    arguments: dict[str, Any]
-    documents: int
-    milliseconds: float
-
-    def __str__(self) -> str:
-        """Return it on one line, cut short."""
-        given = ", ".join(f"{name} {value}" for name, value in self.arguments.items() if name != "database")
-        short = given if len(given) <= SHOWN else f"{given[:SHOWN]} ..."
-        return f"{self.milliseconds:.1f} ms, {self.documents} documents: {self.name} {short}"
-
-
-class Recording:
-    """A driver that hands everything on and keeps what is asked of the resources."""
-
-    def __init__(self, driver: Driver) -> None:
-        self._driver = driver
-        self.asked: list[Asked] = []
-
-    def __getattr__(self, name: str) -> Any:
-        """Return the driver's own method, recorded if it is one that asks."""
-        method = getattr(self._driver, name)
-        return self._recorded(name, method) if name in ("find", "aggregate", "command") else method
-
-    def _recorded(self, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def asking(*given: Any, **named: Any) -> Any:
-            began = time.perf_counter()
-            reply = await method(*given, **named)
-            taken = 1000 * (time.perf_counter() - began)
-            arguments = inspect.signature(method).bind(*given, **named).arguments
-            if RESOURCES in (arguments.get("collection"), *arguments.get("command", {}).values()):
-                documents = len(reply) if isinstance(reply, list) else 0
-                self.asked.append(Asked(name, arguments, documents, taken))
-            return reply
-
-        return asking
+Ask = Callable[[str], Awaitable[Sequence[Step]]]
 
 
 @asynccontextmanager
-async def asking(url: str, prefix: str) -> AsyncIterator[Callable[[str], Awaitable[Sequence[Asked]]]]:
-    """Give a function that asks for a target, `Patient?name=x`, and returns what the database was asked for it."""
-    made: list[Recording] = []
+async def asking(url: str, prefix: str) -> AsyncIterator[Ask]:
+    """Give a function that asks for a target, `Patient?name=x`, and returns what was asked of the resources for it."""
+    made: list[TracingDriver] = []
 
-    async def recorded(url: str, driver: str = "mongojet") -> Driver:
-        made.append(Recording(await connect(url, driver)))
-        return cast(Driver, made[-1])
+    async def traced(url: str, driver: str = "mongojet") -> Driver:
+        made.append(TracingDriver(await connect(url, driver)))
+        return made[-1]
 
     names = {"FHIR_MONGODB_URL": url, "FHIR_DATABASE_PREFIX": prefix, "FHIR_LOG_LEVEL": "error"}
     app = create_app(Settings.from_environment(names))
-    with patch("fhir_server.app.connect", recorded):
+    with patch("fhir_server.app.connect", traced):
         await app.start()
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1/fhir/", timeout=None) as http:
 
-        async def ask(target: str) -> Sequence[Asked]:
-            made[0].asked.clear()
-            await http.get(target)
-            return tuple(made[0].asked)
+        async def ask(target: str) -> Sequence[Step]:
+            made[0].steps.clear()
+            (await http.get(target)).raise_for_status()
+            return [step for step in made[0].steps if RESOURCES in step.command.values()]
 
         try:
             yield ask
         finally:
             await app.stop()
+
+
+def line(step: Step) -> str:
+    """Return a step on one line, cut short."""
+    asked = str(step.command)
+    short = asked if len(asked) <= SHOWN else f"{asked[:SHOWN]} ..."
+    return f"{step.milliseconds:.1f} ms, {step.returned} documents: {short}"

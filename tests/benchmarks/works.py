@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,8 @@ from fhir_server.api.tenant import Tenant
 from fhir_server.store.documents import RESOURCES
 from fhir_server.store.driver import Driver
 from fhir_server.store.mongo import MongoStore, connect
-from tests.benchmarks.asked import Asked, asking
+from fhir_server.store.tracing import Step
+from tests.benchmarks.asked import Ask, asking, line
 from tests.benchmarks.load import request
 from tests.benchmarks.patients import KINDS, LOINC, OBSERVATIONS, observation, transaction
 
@@ -44,7 +45,7 @@ class Work:
 class Plan:
     """Collects the limit's queries while the works are put together."""
 
-    def __init__(self, ask: Callable[[str], Awaitable[Sequence[Asked]]]) -> None:
+    def __init__(self, ask: Ask) -> None:
         self._ask = ask
         self.queries: list[Json] = []
 
@@ -58,12 +59,13 @@ class Plan:
         return Work(name, _gets(targets), _finds(first, len(targets)))
 
 
-def _query(asked: Asked, target: str) -> Json:
-    if asked.name != "find":
-        raise ValueError(f"{target} must be a query of the index, and is {asked}")
-    limit, given = asked.arguments["limit"], parse_qs(target.partition("?")[2])
-    shown = int(given["_count"][0]) if given else limit
-    return {"filter": asked.arguments["query"], "sort": asked.arguments.get("sort"), "limit": limit, "shown": shown}
+def _query(step: Step, target: str) -> Json:
+    asked = step.command
+    if "find" not in asked:
+        raise ValueError(f"{target} must be a query of the index, and is {line(step)}")
+    given = parse_qs(target.partition("?")[2])
+    shown = int(given["_count"][0]) if given else asked["limit"]
+    return {"filter": asked["filter"], "sort": asked.get("sort"), "limit": asked["limit"], "shown": shown}
 
 
 async def works(url: str) -> tuple[list[Work], Json]:

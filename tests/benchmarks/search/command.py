@@ -28,7 +28,7 @@ from fhir_server.store.engine_programs import find_program
 from fhir_server.store.engine_state import read_state
 from fhir_server.store.mongo import MongoStore, connect
 from tests.benchmarks import report
-from tests.benchmarks.asked import asking
+from tests.benchmarks.asked import asking, line
 from tests.benchmarks.processes import cpu_seconds, machine
 from tests.benchmarks.search import growth
 from tests.benchmarks.search.clinic import DENSITY, MOST_EACH
@@ -150,8 +150,8 @@ async def _show_asked(todo: Sequence[Query], url: str, prefix: str) -> None:
     async with asking(url, prefix) as ask:
         for query in todo:
             _say(f"\n{query.name}: {query.targets[0]}")
-            for one in await ask(query.targets[0]):
-                _say(f"    {one}")
+            for step in await ask(query.targets[0]):
+                _say(f"    {line(step)}")
 
 
 async def _index_bytes(driver: Driver, database: str) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.asked import Recording
 from tests.benchmarks.search.command import main
 from tests.benchmarks.search.growth import Size, data_table, rows, table
 from tests.benchmarks.search.picture import picture
@@ -62,25 +61,6 @@ def test_the_picture_has_a_panel_a_query_and_a_point_an_answer() -> None:
     assert [len(panel.findall(f"{SVG}circle")) for panel in panels] == [2, 1]
     heights = [circle.get("cy") for circle in panels[0].findall(f"{SVG}circle")]
     assert len(set(heights)) == 1
-
-
-class _Driver:
-    async def find(self, database: str, collection: str, query: dict[str, Any]) -> list[int]:
-        return [1, 2]
-
-    async def command(self, database: str, command: dict[str, Any]) -> dict[str, Any]:
-        return {"n": 1}
-
-
-async def test_a_recording_driver_keeps_what_is_asked_of_the_resources() -> None:
-    recording = Recording(_Driver())  # type: ignore[arg-type]
-    assert await recording.find("db", "resources", {"t": 5}) == [1, 2]
-    assert await recording.command("db", {"count": "resources"}) == {"n": 1}
-    await recording.command("db", {"find": "jobs"})
-    assert [(one.name, one.arguments, one.documents) for one in recording.asked] == [
-        ("find", {"database": "db", "collection": "resources", "query": {"t": 5}}, 2),
-        ("command", {"database": "db", "command": {"count": "resources"}}, 0),
-    ]
 
 
 Answers = Callable[[str], dict[str, Any]]
