@@ -13,7 +13,6 @@ from fhir_server.api.criteria import (
     Criterion,
     Everything,
     Key,
-    Moment,
     Not,
     Nothing,
     OfType,
@@ -108,7 +107,7 @@ class Planner:
         joined, filters = self._pairs(query, followed, index)
         parts = [made[f] if f in made else await self._part(query, f, search, index) for f in filters]
         parts += await self._others(query, search)
-        wheres = sorted((*joined, *(p.condition.where for p in parts)), key=_rank)
+        wheres = sorted((*joined, *(w for p in parts for w in _flat(p.condition.where))), key=_rank)
         tests = [p.residual for p in parts if p.residual is not None]
         return Plan(all_of(*_with_type(kinds, query, wheres)), all_tests(tests) if tests else None)
 
@@ -327,7 +326,7 @@ class Planner:
         query = SearchQuery((resource_type,), filters=tuple(filters))
         plan = await self.plan(query, search)
         parts = [await self._expression(query, node, search) for node in nodes]
-        wheres = sorted((*_flat(plan.where), *(p.condition.where for p in parts)), key=_rank)
+        wheres = sorted((*_flat(plan.where), *(w for p in parts for w in _flat(p.condition.where))), key=_rank)
         tests = [t for t in (plan.test, *(p.residual for p in parts)) if t is not None]
         return Plan(all_of(*wheres), all_tests(tests) if tests else None)
 
@@ -445,7 +444,7 @@ def _rank(where: Criterion) -> int:
             return 3
         case And(conditions):
             return min(map(_rank, conditions))
-        case Updated() | Moment():
+        case Updated():
             return 5
         case Or(conditions):
             return max(7, *map(_rank, conditions))

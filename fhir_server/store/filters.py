@@ -36,7 +36,7 @@ Json = dict[str, Any]
 LIVE: Json = {"x": {"$exists": False}}
 SORT_FIELDS = {"moment": "d", "updated": "u", "key": "_id"}
 
-_LEADING = (Key, Term, Range, OfType, Updated, Moment)
+_LEADING = (Key, Term, Range, OfType, Updated)
 
 
 @dataclass(frozen=True, slots=True)

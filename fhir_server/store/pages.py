@@ -101,7 +101,7 @@ class Pages:
             is_last = low is None or low <= bounds.get("$gte", low - 1)
             is_full = is_cut or len(found) >= limit
             if is_full or is_last:
-                if upper is None:
+                if upper is None and (is_full or "$gte" not in bounds):
                     windows.learn(self._database, key, [int(d["d"]) for d in found], full=is_full)
                 return found, is_cut
         raise AssertionError("the last window has no lower bound")

@@ -13,7 +13,7 @@ from fhir_server.search.matching.string import begins
 from fhir_server.search.parameters import Parameter
 from fhir_server.search.query import Filter, unescape
 from fhir_server.search.terms import fold
-from fhir_server.search.values import systems, tokens
+from fhir_server.search.values import tokens
 
 WANTED = "a code, system|code, |code or system|"
 OF_TYPE_WANTED = "system|code|value of the identifier's type and value"
@@ -103,26 +103,33 @@ def _implied(parameter: Parameter) -> str:
 def _equal(one: Filter, setting: Setting) -> NodesTest:
     wanted = [asked(one, asked_token, value) for value in one.values]
     codes = {code for system, code in wanted if system is None}
-    wanted_systems = {system for system, code in wanted if code is None}
+    systems = {system for system, code in wanted if code is None}
     pairs = {(system, code) for system, code in wanted if system is not None and code is not None}
     implied = _implied(one.parameter)
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
         for node in nodes:
             for system, code in held_tokens(node, implied):
-                if code in codes or (system, code) in pairs or (system and system in wanted_systems):
+                if code in codes or (system, code) in pairs or (system and system in systems):
                     return True
-            if wanted_systems and any(s in wanted_systems for s in systems(node.value, node.type)):
+            if systems and any(system in systems for system in _bare_systems(node)):
                 return True
         return False
 
     return test
 
 
+def _bare_systems(node: Node) -> Iterator[str]:
+    """Yield the systems of a node that stand there without a code."""
+    if node.type in ("CodeableConcept", "Coding", "Identifier"):
+        for one in node.value.get("coding", ()) if node.type == "CodeableConcept" else (node.value,):
+            if system := one.get("system"):
+                yield system
+
+
 def _in(one: Filter, setting: Setting) -> NodesTest:
     pairs = {(system, code.casefold()) for value in one.values for system, code in codes_of(one, value, setting)}
     codes = {code for _, code in pairs}
-    whole = {system for system, code in pairs if not code}  # every code of these systems is in the set
     implied = _implied(one.parameter)
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
@@ -131,7 +138,7 @@ def _in(one: Filter, setting: Setting) -> NodesTest:
             if not implied and node.type == "code":
                 if type(node.value) is str and node.value.casefold() in codes:
                     return True
-            elif any(held in pairs or held[0] in whole for held in held_tokens(node, implied)):
+            elif any(held in pairs for held in held_tokens(node, implied)):
                 return True
         return False
 
