@@ -48,7 +48,7 @@ class Filters:
     def __init__(self, now: int) -> None:
         moment = datetime.fromtimestamp(now / 1000, UTC)
         self._seconds = MAX_FHIRPATH_SECONDS
-        self._environment = Environment(now=lambda: moment, max_steps=MAX_FHIRPATH_STEPS)
+        self._environment = Environment(now=lambda: moment, max_steps=MAX_FHIRPATH_STEPS, safe_patterns=True)
 
     def of_elements(self, given: Mapping[str, Any], type_name: str, node: SyntaxNode) -> Filter | None:
         """Return the filter that the arguments of an element make, or None for none."""

@@ -20,7 +20,8 @@ class Environment:
     `resolve(reference)` returns the resource or None. `member_of(node, value_set_url)` and
     `conforms_to(node, profile_url)` return True, False or None (cannot tell). `html_checks(xhtml)` says whether a
     narrative is safe. `now()` is the clock, with a zone. `trace(name, collection)` is told what `trace()` sees.
-    `max_steps` bounds the work: an expression from a stranger must end.
+    `max_steps` bounds the work and `safe_patterns` the time of regular expressions: an expression from a stranger must
+    end.
     """
 
     resolve: Callable[[str], dict[str, Any] | None] | None = None
@@ -30,6 +31,7 @@ class Environment:
     now: Callable[[], datetime] | None = None
     trace: Callable[[str, Collection], None] | None = None
     max_steps: int = DEFAULT_STEPS
+    safe_patterns: bool = False
 
 
 NO_ENVIRONMENT = Environment()

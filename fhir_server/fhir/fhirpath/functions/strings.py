@@ -9,6 +9,9 @@ import json
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
+
+import re2
 
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame
@@ -16,6 +19,8 @@ from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, boolean, integer,
 from fhir_server.fhir.fhirpath.singletons import text, whole
 
 _CHARACTERS_PER_STEP = 64
+_PATTERN_MEMORY = 1 << 20
+_GROUP = re.compile(r"\$([0-9]{1,4}|\{\w+\})")
 _JSON_ESCAPE = re.compile(r'(?:\\u[0-9A-Fa-f]{4})+|\\["\\/bfnrt]')
 
 
@@ -90,12 +95,12 @@ def replace(frame: Frame, focus: Collection, pattern: Collection, substitution: 
 def matches(frame: Frame, focus: Collection, regex: Collection) -> Collection:
     """Whether the pattern is found anywhere in the text; `.` takes line ends too."""
     values = _strings(frame, focus, regex)
-    return EMPTY if values is None else boolean(pattern_of(values[1]).search(values[0]) is not None)
+    return EMPTY if values is None else boolean(_pattern(frame, *values).search(values[0]) is not None)
 
 
 def matches_full(frame: Frame, focus: Collection, regex: Collection) -> Collection:
     values = _strings(frame, focus, regex)
-    return EMPTY if values is None else boolean(pattern_of(values[1]).fullmatch(values[0]) is not None)
+    return EMPTY if values is None else boolean(_pattern(frame, *values).fullmatch(values[0]) is not None)
 
 
 def replace_matches(frame: Frame, focus: Collection, regex: Collection, substitution: Collection) -> Collection:
@@ -104,18 +109,49 @@ def replace_matches(frame: Frame, focus: Collection, regex: Collection, substitu
         return EMPTY
     if not values[1]:
         return string(values[0])
-    template = re.sub(
-        r"\$(\d+|\{\w+\})", lambda match: rf"\g<{match.group(1).strip('{}')}>", values[2].replace("\\", "\\\\")
-    )
-    frame.spend((len(values[0]) + 1) * len(template) // _CHARACTERS_PER_STEP)
+    frame.spend((len(values[0]) + 1) * len(values[2]) // _CHARACTERS_PER_STEP)
+    pattern = _pattern(frame, values[0], values[1])
+    parts: list[Any] = _GROUP.split(values[2])  # every second one names a group
+    parts[1::2] = [int(name) if name.isdigit() else name for name in (part.strip("{}") for part in parts[1::2])]
+    if any(name > pattern.groups if type(name) is int else name not in pattern.groupindex for name in parts[1::2]):
+        raise FhirPathEvaluationError("the substitution names a group that the pattern does not have")
+
+    def replaced(match: Any) -> str:
+        return "".join((match[part] or "") if place % 2 else part for place, part in enumerate(parts))
+
+    return string(pattern.sub(replaced, values[0]))
+
+
+def _pattern(frame: Frame, subject: str, regex: str) -> Any:
+    """Return a pattern of the engine that the environment asks for: both have the methods used here."""
+    if not frame.environment.safe_patterns:
+        return _any_pattern(regex)
     try:
-        return string(pattern_of(values[1]).sub(template, values[0]))
-    except (re.error, IndexError) as error:
-        raise FhirPathEvaluationError("the substitution names a group that the pattern does not have") from error
+        subject.encode()
+        return _safe_pattern(regex)
+    except UnicodeEncodeError:
+        raise FhirPathEvaluationError("half of a surrogate pair is no character") from None
+
+
+@lru_cache(maxsize=128)
+def _safe_pattern(regex: str) -> Any:
+    """Return a pattern that takes time in proportion to the text, whatever it is: RE2 does not backtrack.
+
+    https://github.com/google/re2/wiki/WhyRE2. Look-around and back-references it has not, and its \\w, \\d and \\s are
+    ASCII's.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    options.dot_nl = True
+    options.max_mem = _PATTERN_MEMORY
+    try:
+        return re2.compile(regex, options=options)
+    except re2.error as error:
+        raise FhirPathEvaluationError("not a regular expression, or one with look-around or back-references") from error
 
 
 @lru_cache(maxsize=512)
-def pattern_of(regex: str) -> re.Pattern[str]:
+def _any_pattern(regex: str) -> re.Pattern[str]:
     """Return the compiled pattern. Raises FhirPathEvaluationError if it is none."""
     try:
         return re.compile(regex, re.DOTALL)
