@@ -271,3 +271,22 @@ async def test_all_of_loinc_has_a_name_of_its_own_and_other_queries_have_none() 
     for query in ("?fhir_vs=refset/1", "?fhir_vs=isa/", "?other"):
         with pytest.raises(NotFound, match="ValueSet"):
             await LocalTerminology().expand(Shelf(animals()), ANIMALS + query)
+
+
+async def test_what_one_include_lacks_another_may_hold() -> None:
+    shelf = Shelf(
+        animals(),
+        value_set("x", filtered("concept", "is-a", "bird"), {**filtered("code", "=", "b"), "system": "http://b.org"}),
+    )
+    service = LocalTerminology()
+    assert await service.contains(shelf, SET + "x", ANIMALS, "owl")
+    assert await service.contains(shelf, SET + "x", "", "owl")
+    with pytest.raises(NotFound, match=r"http://b\.org is not known"):
+        await service.contains(shelf, SET + "x", "http://b.org", "b")
+
+
+async def test_filters_know_codes_in_any_case_where_the_system_does_not_mind() -> None:
+    loose = animals(caseSensitive=False)
+    assert await codes(loose, value_set("x", filtered("concept", "is-a", "BIRD"))) == "bird duck owl"
+    assert await codes(loose, value_set("x", filtered("concept", "generalizes", "OWL"))) == "animal bird owl"
+    assert await codes(animals(), value_set("x", filtered("concept", "is-a", "BIRD"))) == ""
