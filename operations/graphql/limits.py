@@ -16,8 +16,8 @@ MAX_RESOURCES = 5_000
 # Commands beside those that read the references of a level: searches, of which only lists without _count share one,
 # and old versions.
 MAX_COMMANDS = 100
-# Values in the answer, a long text counts as several: at most some 30 MB of it.
-MAX_VALUES = 500_000
+# Values in the answer, a long text counts as several: at most some 16 MB, made in half a second.
+MAX_VALUES = 250_000
 # Queries and expressions that are kept, for applications send the same few again and again, and the characters of one
 # worth keeping: in memory a query is at most 300 bytes a character, an expression 100.
 KEPT = 64
