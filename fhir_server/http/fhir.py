@@ -17,7 +17,7 @@ from fhir_server.http.errors import headers_of, outcome_of, status_code
 from fhir_server.http.logs import RequestLog, request_id
 from fhir_server.http.metrics import Metrics
 from fhir_server.http.reading import Headers, Receive, Scope, base_url, read_body, to_request
-from fhir_server.http.writing import CONTENT_TYPE, VARY, HeaderList, compressed, write
+from fhir_server.http.writing import CACHE, CONTENT_TYPE, VARY, HeaderList, compressed, write
 from fhir_server.interactions.dispatch import Dispatcher
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import Route, route
@@ -83,7 +83,7 @@ class FhirApp:
             rows.append((b"content-encoding", b"gzip"))
         if body or status not in (204, 304):
             rows.append((b"content-length", str(len(body)).encode()))
-        rows += [self._vary, (b"x-request-id", name.encode())]
+        rows += [self._vary, CACHE, (b"x-request-id", name.encode())]
         self._cors(exchange.headers, rows)
         await send({"type": "http.response.start", "status": status, "headers": rows})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -22,6 +22,8 @@ JSON_FORMATS = (*JSON_TYPES, "json")
 # Bodies that only operations take, which read them themselves. https://hl7.org/fhir/R4/graphql.html
 TEXT_TYPES = ("application/graphql",)
 _ACCEPTABLE = ("application/fhir+json", "application/json", "text/json", "application/*", "*/*", "text/*")
+# The version as media types name it. https://hl7.org/fhir/R4/http.html#version-parameter
+FHIR = "4.0"
 MAX_PARAMETERS = 2000
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
@@ -89,11 +91,23 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
             body = _text(raw) if is_text else _decoded(raw, content, method)
         elif method != "POST":
             raise Malformed(f"{method} needs a body.")
-    prefer = headers.get(b"prefer", b"")
+    prefer = _preferences(headers)
     return Request(
-        method, segments, query, body, content, _conditions(headers), b"handling=strict" in prefer,
-        b"respond-async" in prefer, headers.get(b"accept-language", b"").decode("latin-1"),
+        method, segments, query, body, content, _conditions(headers), prefer.get("handling") == "strict",
+        "respond-async" in prefer, headers.get(b"accept-language", b"").decode("latin-1"), prefer.get("return", ""),
     )  # fmt: skip
+
+
+def _preferences(headers: Headers) -> dict[str, str]:
+    """Return what the client would like, by lower-case names. https://www.rfc-editor.org/rfc/rfc7240#section-2"""
+    text = headers.get(b"prefer")
+    if text is None:
+        return {}
+    given: dict[str, str] = {}
+    for part in text.decode("latin-1").replace(";", ",").split(","):
+        name, _, value = part.partition("=")
+        given.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return given
 
 
 def _takes_form(segments: tuple[str, ...]) -> bool:
@@ -135,12 +149,16 @@ def _decoded(raw: bytes, content: str, method: str) -> Any:
 def _content_type(headers: Headers) -> tuple[str, str]:
     text = headers.get(b"content-type", b"application/fhir+json").decode("latin-1").lower()
     kind, _, rest = text.partition(";")
-    charset = "utf-8"
-    for parameter in rest.split(";"):
-        name, _, value = parameter.strip().partition("=")
-        if name == "charset":
-            charset = value.strip('"')
-    return kind.strip(), charset
+    named = _named(rest) if rest else {}
+    if named.get("fhirversion", FHIR) != FHIR:
+        raise UnsupportedFormat(f"The body must be of FHIR version {FHIR}.")
+    return kind.strip(), named.get("charset", "utf-8")
+
+
+def _named(parameters: str) -> dict[str, str]:
+    """Return the parameters of a media type, by lower-case names."""
+    pairs = (parameter.partition("=") for parameter in parameters.split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
 
 
 def _acceptable(headers: Headers, query: list[tuple[str, str]]) -> None:
@@ -152,9 +170,17 @@ def _acceptable(headers: Headers, query: list[tuple[str, str]]) -> None:
     accept = headers.get(b"accept")
     if not accept or accept in (b"*/*", b"application/fhir+json"):
         return
-    kinds = [a.partition(";")[0].strip().lower() for a in accept.decode("latin-1").split(",")]
-    if not any(k in _ACCEPTABLE for k in kinds):
+    if not any(map(_is_acceptable, accept.decode("latin-1").split(","))):
         raise NotAcceptable("The answer can only be application/fhir+json; XML is not supported yet.")
+
+
+def _is_acceptable(kind: str) -> bool:
+    """Whether an answer in JSON is of that type, of that version of FHIR and wanted at all (a weight above 0)."""
+    name, _, rest = kind.partition(";")
+    if name.strip().lower() not in _ACCEPTABLE:
+        return False
+    named = _named(rest) if rest else {}
+    return named.get("fhirversion", FHIR) == FHIR and named.get("q", "1").strip("0.") != ""
 
 
 def _conditions(headers: Headers) -> Conditions:

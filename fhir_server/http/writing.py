@@ -16,16 +16,17 @@ from fhir_server.api.ports import Answer
 from fhir_server.fhir.dates import format_http_date
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.json import decode_stored, encode
-from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.fhir.subsets import subset
 from fhir_server.http.errors import status_code
 from fhir_server.http.reading import Headers
+from fhir_server.interactions.entries import WRITES, outcome_of_write
 from fhir_server.interactions.request import Request
 
 HeaderList = list[tuple[bytes, bytes]]
 CONTENT_TYPE = (b"content-type", b"application/fhir+json; charset=utf-8")
+# Caches may keep an answer for its reader, but ask whether it still holds: without this they guess how long it does.
+CACHE = (b"cache-control", b"private, no-cache")
 VARY = (b"vary", b"accept, accept-encoding")
-WRITES = ("POST", "PUT", "PATCH")
 MIN_COMPRESSED = 1400
 
 
@@ -51,7 +52,7 @@ def write(
         rows.append((b"location", f"{base}/{answer.location}".encode()))
     body = answer.body
     if body and request.method in WRITES and answer.key:
-        body = _preferred(headers.get(b"prefer", b""), answer)
+        body = _preferred(request.returning, answer)
     if body and request.query:
         body = _as_asked(definitions, request, body)
     if body:
@@ -64,14 +65,11 @@ def _http_date(seconds: int) -> bytes:
     return format_http_date(seconds).encode()
 
 
-def _preferred(prefer: bytes, answer: Answer) -> bytes:
-    """Return what Prefer asks to be returned of a write. https://hl7.org/fhir/R4/http.html#return"""
-    if b"return=minimal" in prefer:
+def _preferred(returning: str, answer: Answer) -> bytes:
+    """Return what Prefer asks to be returned of a write. https://hl7.org/fhir/R4/http.html#ops"""
+    if returning == "minimal":
         return b""
-    if b"return=OperationOutcome" in prefer:
-        text = f"{answer.key} is at version {answer.version}."
-        return encode(operation_outcome([Issue("informational", text, severity="information")]))
-    return answer.body
+    return encode(outcome_of_write(answer)) if returning == "OperationOutcome" else answer.body
 
 
 def _as_asked(definitions: Definitions, request: Request, body: bytes) -> bytes:

@@ -49,7 +49,7 @@ async def _batch(call: Call, rows: list[Any], perform: Perform, status_of: Statu
                 answer = await perform(replace(call, request=entry.request), entry.route)
             except Failure as failure:
                 return failed(failure, status_of)
-            return answered(answer, status_of, call.base_url)
+            return answered(answer, entry, status_of, call)
 
     responses: list[bytes] = []
     reads: list[asyncio.Task[bytes]] = []

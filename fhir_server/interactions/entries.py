@@ -14,15 +14,16 @@ from urllib.parse import parse_qsl, unquote
 from fhir_server.api.errors import Failure, InvalidRequest
 from fhir_server.api.ports import Answer
 from fhir_server.fhir.bundles import response_entry
-from fhir_server.fhir.dates import format_instant
+from fhir_server.fhir.dates import format_http_date, format_instant, parse_range
 from fhir_server.fhir.json import decode, encode
-from fhir_server.fhir.outcomes import operation_outcome
+from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.interactions.request import Conditions, Request
 from fhir_server.interactions.route import Route, route
 from fhir_server.interactions.services import Call
 
 Json = dict[str, Any]
 
+WRITES = ("POST", "PUT", "PATCH")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 # Which status a failure or an answer has is known at the edge alone; it is handed in from there.
 StatusOf = Callable[[Failure | Answer], str]
@@ -65,7 +66,7 @@ def entry_of(call: Call, index: int, row: Any) -> Entry:
     conditions = Conditions(
         if_match=_text(request, "ifMatch", where),
         if_none_match=_text(request, "ifNoneMatch", where),
-        if_modified_since="",
+        if_modified_since=_http_date(_text(request, "ifModifiedSince", where), where),
         if_none_exist=_text(request, "ifNoneExist", where),
     )
     made = Request(method, segments, parse_qsl(query, keep_blank_values=True), body, content, conditions)
@@ -79,6 +80,17 @@ def _text(request: Json, name: str, where: str) -> str:
     if not isinstance(value, str):
         raise InvalidRequest(f"request.{name} must be a string.", expression=f"{where}.request.{name}")
     return value
+
+
+def _http_date(instant: str, where: str) -> str:
+    """Return an entry's instant as the header has it."""
+    if not instant:
+        return ""
+    try:
+        return format_http_date(parse_range(instant)[0] // 1000)
+    except ValueError:
+        expression = f"{where}.request.ifModifiedSince"
+        raise InvalidRequest("request.ifModifiedSince must be an instant.", expression=expression) from None
 
 
 def resolved_route(call: Call, request: Request) -> Route:
@@ -99,13 +111,16 @@ def _binary_patch(body: Json, where: str) -> tuple[Any, str]:
     return patch, content if content in _PATCHES else "application/json-patch+json"
 
 
-def answered(answer: Answer, status_of: StatusOf, base_url: str) -> bytes:
-    """Return the response entry of an interaction that went well; what is no resource goes into a Binary."""
+def answered(answer: Answer, entry: Entry, status_of: StatusOf, call: Call) -> bytes:
+    """Return the response entry of an interaction that went well, with as much as the client prefers.
+
+    What is no resource goes into a Binary.
+    """
     if answer.failure is not None:
         return failed(answer.failure, status_of)
     response: dict[str, object] = {"status": status_of(answer)}
     if answer.location:
-        response["location"] = f"{base_url}/{answer.location}"
+        response["location"] = f"{call.base_url}/{answer.location}"
     if answer.version:
         response["etag"] = f'W/"{answer.version}"'
     if answer.updated:
@@ -114,7 +129,16 @@ def answered(answer: Answer, status_of: StatusOf, base_url: str) -> bytes:
     if answer.media_type:
         data = b64encode(body).decode()
         body = encode({"resourceType": "Binary", "contentType": answer.media_type, "data": data})
-    return response_entry(body, response)
+    returning = call.request.returning if answer.key and entry.request.method in WRITES else ""
+    if returning == "OperationOutcome":
+        response["outcome"] = outcome_of_write(answer)
+    return response_entry(b"" if returning in ("minimal", "OperationOutcome") else body, response)
+
+
+def outcome_of_write(answer: Answer) -> Json:
+    """Return the OperationOutcome of a write that went well."""
+    text = f"{answer.key} is at version {answer.version}."
+    return operation_outcome([Issue("informational", text, severity="information")])
 
 
 def failed(failure: Failure, status_of: StatusOf) -> bytes:

@@ -58,7 +58,8 @@ def version_of_etag(etag: str, header: str) -> int:
 class Request:
     """One interaction asked for, over HTTP or in an entry of a batch.
 
-    `path` has the segments after the base URL; `body` is the decoded resource, `content` the media type it came in.
+    `path` has the segments after the base URL; `body` is the decoded resource, `content` the media type it came in,
+    `returning` what a write shall give back (`minimal`, `OperationOutcome`; anything else is the resource).
     `languages` is the header Accept-Language as it came.
     """
 
@@ -71,3 +72,4 @@ class Request:
     strict: bool = False
     respond_async: bool = False
     languages: str = ""
+    returning: str = ""

@@ -54,7 +54,7 @@ async def transaction(call: Call, rows: list[Any], perform: Perform, status_of: 
         except (TransactionConflict, Duplicate):
             await asyncio.sleep(0.01 * (attempt + 1))
             continue
-        responses = [answered(work.answers[e.index], status_of, call.base_url) for e in entries]
+        responses = [answered(work.answers[e.index], e, status_of, call) for e in entries]
         return Answer("ok", bundle("transaction-response", responses))
     raise Conflict("Others keep changing the same resources. Try again; nothing was written.")
 

@@ -104,3 +104,18 @@ async def test_two_entries_cannot_create_under_one_condition(server: FhirClient,
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["expression"] == ["Bundle.entry[1]"]
     assert (await server.get("Patient?_summary=count")).json()["total"] == 0
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+async def test_a_read_answers_only_what_has_changed_since(shared_server: FhirClient, kind: str) -> None:
+    made = (await shared_server.post("Patient", PATIENT)).json()
+    path, since = f"Patient/{made['id']}", made["meta"]["lastUpdated"]
+    sent = bundle(
+        kind,
+        entry("GET", path, ifModifiedSince=since),
+        entry("GET", path, ifModifiedSince="2001-01-01T00:00:00+02:00"),
+        entry("GET", path, ifNoneMatch='W/"1"'),
+    )
+    rows = (await shared_server.post("", sent)).json()["entry"]
+    assert [r["response"]["status"] for r in rows] == ["304 Not Modified", "200 OK", "304 Not Modified"]
+    assert ["resource" in r for r in rows] == [False, True, False]

@@ -51,6 +51,37 @@ async def test_one_acceptable_type_of_several_is_enough(shared_server: FhirClien
     assert (await shared_server.get(made, accept=accept)).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/fhir+json; fhirVersion=4.0", 200),
+        ("application/fhir+json;fhirVersion=3.0", 406),
+        ("application/fhir+json;fhirVersion=5.0, application/json", 200),
+        ("application/fhir+json;q=0", 406),
+        ("application/fhir+json; q=0.0, text/plain", 406),
+        ("application/fhir+json; q=0.1", 200),
+    ],
+)
+async def test_the_version_and_the_weight_of_a_type_count(
+    shared_server: FhirClient, made: str, accept: str, status: int
+) -> None:
+    assert (await shared_server.get(made, accept=accept)).status_code == status
+
+
+@pytest.mark.parametrize(("version", "status"), [("4.0", 201), ("3.0", 415), ("5.0", 415)])
+async def test_a_body_of_another_version_of_fhir_is_refused(
+    shared_server: FhirClient, version: str, status: int
+) -> None:
+    content_type = f"application/fhir+json; fhirVersion={version}"
+    assert (await shared_server.send("POST", "Observation", BODY, content_type=content_type)).status_code == status
+
+
+async def test_a_cache_asks_again_before_it_gives_an_answer(shared_server: FhirClient, made: str) -> None:
+    first = await shared_server.get(made)
+    same = await shared_server.get(made, if_none_match=first.headers["etag"])
+    assert [a.headers["cache-control"] for a in (first, same)] == ["private, no-cache"] * 2
+
+
 async def test_pretty_keeps_the_digits(shared_server: FhirClient, made: str) -> None:
     plain, pretty = await shared_server.get(made), await shared_server.get(f"{made}?_pretty=true")
     assert b'"value":1.500}' in plain.content
