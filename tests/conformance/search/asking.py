@@ -10,7 +10,9 @@ from urllib.parse import urlencode
 from hypothesis import strategies as st
 
 from tests.conformance.search.defined import parameters
+from tests.conformance.search.echoing import ORDERED, asked_last, echoes, escaped
 from tests.conformance.search.generating import ELSEWHERE, HERE, IDS, POOLS, Json, Made, one_of
+from tests.conformance.search.oracle import Oracle
 
 Pair = tuple[str, str]
 
@@ -29,13 +31,14 @@ UNITS = [
 GENDERS = ["male", "FEMALE", "other", "http://hl7.org/fhir/administrative-gender|male"]
 CONCEPTS = {"code", "category", "value-concept", "identifier", "combo-code", "component-code", "type", "characteristic"}
 IN_PATIENTS = {"Observation", "Condition", "Encounter", "Provenance", "RiskAssessment", "MedicationRequest", "Group"}
+ECHOED = {"", "exact", "contains", "not", "above", "below"}
 SORTABLE = {"string", "token", "date", "number", "uri"}
 MODIFIERS = {"string": ["contains", "exact"], "token": ["not"], "uri": ["above", "below"], "reference": ["identifier"]}
 
 
-def escaped(text: str) -> str:
-    r"""Return a text with `\` before what would separate values."""
-    return "".join("\\" + c if c in "\\,$|" else c for c in text)
+def pick(*ways: Made) -> Made:
+    """Return one of several ways, each as likely as another: one_of would weigh them by the branches they have."""
+    return st.integers(0, len(ways) - 1).flatmap(lambda place: ways[place])
 
 
 def _token(coding: Json, form: str) -> str:
@@ -98,7 +101,9 @@ def value(kind: str, code: str) -> Made:
 @cache
 def plain(kind: str) -> Made:
     """Return a parameter with or without a modifier."""
-    return one_of(ASKED[kind]).flatmap(lambda code: st.one_of(_values(kind, code), st.one_of(_modified(kind, code))))
+    return one_of(ASKED[kind]).flatmap(
+        lambda code: pick(_values(kind, code), _values(kind, code), pick(*_modified(kind, code)))
+    )
 
 
 @cache
@@ -139,7 +144,7 @@ def chained(kind: str, depth: int) -> Made:
             for code, targets in links.items():
                 if kind in targets:
                     ways.append(_joined(st.just(f"_has:{source}:{code}:"), chained(source, depth - 1)))
-    return st.one_of(ways) if ways else plain(kind)
+    return pick(*ways) if ways else plain(kind)
 
 
 def _joined(head: Made, rest: Made) -> Made:
@@ -149,7 +154,7 @@ def _joined(head: Made, rest: Made) -> Made:
 @cache
 def special(kind: str) -> Made:
     """Return a parameter that every type has."""
-    return st.one_of(
+    return pick(
         st.lists(one_of(IDS[kind]), min_size=1, max_size=2).map(lambda ids: ("_id", ",".join(ids))),
         one_of(["gt2020", "lt2020", "ge2020-01-01", "le2999", "sa2020", "eb2020-05"]).map(
             lambda v: ("_lastUpdated", v)
@@ -166,8 +171,8 @@ def filters(kind: str) -> Made:
     for code, targets in LINKS.get(kind, {}).items():
         for target in targets:
             inner = one_of(ASKED[target]).flatmap(lambda c, t=target: _test(t, c))
-            test = st.one_of(test, inner.map(lambda text, c=code, t=target: f"{c}:{t}.{text}"))
-    return st.one_of(
+            test = pick(test, test, inner.map(lambda text, c=code, t=target: f"{c}:{t}.{text}"))
+    return pick(
         test,
         st.builds(lambda a, word, b: f"{a} {word} {b}", test, one_of(["and", "or"]), test),
         st.builds(lambda a, b, c: f"({a} or {b}) and {c}", test, test, test),
@@ -190,7 +195,7 @@ def _test(kind: str, code: str) -> Made:
         made = keys(LINKS[kind][code]).map(lambda v: f"{code} re {v}")
     else:
         return present
-    return st.one_of(made, present)
+    return pick(made, made, made, present)
 
 
 @cache
@@ -217,16 +222,18 @@ def includes(kind: str) -> Made:
                 found.append(one_of(forms).map(lambda v: ("_include:iterate", v)))
             if kind in targets:
                 found.append(st.builds(lambda a, v: (f"_revinclude{a}", v), again, one_of(forms)))
-    return st.one_of(found)
+    return pick(*found)
 
 
 @cache
 def query(kind: str) -> Made:
     """Return a query of one type: parameters ANDed, an order, a page size, includes."""
-    single = st.one_of(plain(kind), plain(kind), plain(kind), special(kind), chained(kind, 1), chained(kind, 2))
-    wanted = st.one_of(st.tuples(single), st.tuples(single), st.tuples(single, single), st.just(()))
+    common = plain(kind)
+    single = pick(*[common] * 8, special(kind), chained(kind, 1), chained(kind, 1), chained(kind, 2))
+    one = st.tuples(single)
+    wanted = pick(one, one, one, one, st.tuples(single, single), st.just(()))
     shaping = [sorts(kind), one_of(["1", "2", "3"]).map(lambda n: ("_count", n)), includes(kind)]
-    extra = st.tuples(*(st.one_of(st.none(), st.none(), st.none(), one) for one in shaping))
+    extra = st.tuples(*(pick(*[st.none()] * 5, one) for one in shaping))
     paths = st.one_of(
         st.just(kind), st.just(kind), st.just(kind), one_of(IDS["Patient"]).map(lambda p: f"Patient/{p}/{kind}")
     )
@@ -262,11 +269,28 @@ def _common(kinds: list[str]) -> list[str]:
 
 @st.composite
 def examples(draw: Any, resources: Made, most: int, least: int = 1) -> tuple[list[Json], list[tuple[str, list[Pair]]]]:
-    """Return resources and queries, mostly of the types that are there."""
+    """Return resources and queries, mostly of the types that are there, and half of them for the values that are."""
     found = draw(resources)
     present = [r["resourceType"] for r in found]
-    asked = st.one_of(*(query(kind) for kind in dict.fromkeys([*present, "Patient"])), across())
-    return found, draw(st.lists(asked, min_size=least, max_size=most))
+    asked = pick(*(query(kind) for kind in [*present, *present, "Patient"]), across())
+    queries = draw(st.lists(asked, min_size=least, max_size=most))
+    oracle = Oracle(found)
+    return found, [(path, [echoed(draw, oracle, path, pair) for pair in pairs]) for path, pairs in queries]
+
+
+def echoed(draw: Any, oracle: Oracle, path: str, pair: Pair) -> Pair:
+    """Return a parameter with a value that some resource has, or another one that has values; or as it is."""
+    kind, code, modifier = asked_last(path.rpartition("/")[2], pair[0])
+    if not kind or modifier not in ECHOED or draw(one_of([True, False, False, False])):
+        return pair
+    name = pair[0]
+    if name in ASKED[kind] and not echoes(oracle, kind, code):
+        name = code = draw(one_of([c for c in ASKED[kind] if echoes(oracle, kind, c)] or [code]))
+    values = echoes(oracle, kind, code)
+    if not values:
+        return pair
+    ordered = parameters(kind)[code].type in ORDERED
+    return name, (draw(prefix) if ordered else "") + draw(one_of(values))
 
 
 def url(path: str, pairs: list[Pair]) -> str:

@@ -263,7 +263,7 @@ RESOURCES: dict[str, Made] = {
 }
 
 
-def resources(least: int = 3, most: int = 10) -> Made:
+def resources(least: int = 4, most: int = 14) -> Made:
     """Return sets of resources, no two with the same key; of the commonest types more."""
     kinds = st.sampled_from(["Patient", "Patient", "Observation", "Observation", "Observation", *RESOURCES])
     return st.lists(
