@@ -12,27 +12,30 @@ from terminology.issues import Finding, message, missing_value_set
 from terminology.shapes import shaped
 
 
-def one_coding(said: Parameters, system: str = "") -> tuple[Json, Place] | None:
-    """Return the coding of a call that is about one, or None where it sends a CodeableConcept."""
+def one_coding(said: Parameters, system: str = "", version: str = "") -> tuple[Json, Place] | None:
+    """Return the coding of a call that is about one, or None where it sends a CodeableConcept.
+
+    `system` and `version` are those of the code system that the call is about, if it is about one.
+    """
     if said.one("coding") is not None:
         return shaped(dict(said.one("coding")), "Coding"), Place("coding")
     if said.one("code") is None:
         return None
     given = {
         "system": said.one("system") or system,
-        "version": said.one("systemVersion") or (said.one("version") if system else None),
+        "version": said.one("systemVersion") or ((said.one("version") or version) if system else None),
         "code": said.one("code"),
         "display": said.one("display"),
     }
     return {k: v for k, v in given.items() if v}, Place("code")
 
 
-async def report(checker: Checker, said: Parameters, system: str = "") -> Json:
-    """Check what a call sends and return the answer; `system` is taken where a plain code comes without one.
+async def report(checker: Checker, said: Parameters, system: str = "", version: str = "") -> Json:
+    """Check what a call sends and return the answer; a plain code is one of `system` where it names none.
 
     Raises InvalidRequest where the call has nothing to check.
     """
-    single = one_coding(said, system)
+    single = one_coding(said, system, version)
     concept = said.one("codeableConcept")
     if single is not None:
         coding, place = single

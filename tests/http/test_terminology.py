@@ -144,6 +144,24 @@ async def test_validate_code(zoo: FhirClient) -> None:
     alone = _values(await zoo.get("CodeSystem/animals/$validate-code?code=unicorn"))
     assert alone["message"] == f"Unknown code 'unicorn' in the CodeSystem '{ANIMALS}' version '2'"
     assert _issue(await zoo.get(f"ValueSet/$validate-code?url={SET}birds"))[:2] == (400, "invalid")
+    old = _values(await zoo.get(f"CodeSystem/$validate-code?url={ANIMALS}|1&code=owl"))
+    assert (old["result"], old["x-unknown-system"]) == (False, f"{ANIMALS}|1")
+    assert _values(await zoo.get(f"CodeSystem/$validate-code?url={ANIMALS}|2&code=owl"))["result"] is True
+
+
+async def test_many_codes_are_checked_in_one_call(zoo: FhirClient) -> None:
+    calls = [
+        [{"name": "coding", "valueCoding": {"system": ANIMALS, "code": "owl"}}],
+        [{"name": "coding", "valueCoding": {"system": ANIMALS, "code": "eel"}}],
+        [{"name": "nothing", "valueString": "x"}],
+    ]
+    rows: list[Json] = [{"name": "url", "valueUri": SET + "birds"}]
+    rows += [{"name": "validation", "resource": {"resourceType": "Parameters", "parameter": call}} for call in calls]
+    answer = await zoo.post("ValueSet/$batch-validate-code", {"resourceType": "Parameters", "parameter": rows})
+    found = [row["resource"] for row in answer.json()["parameter"]]
+    results = [next((p["valueBoolean"] for p in r.get("parameter", ()) if p["name"] == "result"), None) for r in found]
+    assert results == [True, False, None]
+    assert found[2]["issue"][0]["code"] == "invalid"
 
 
 async def test_lookup_says_what_a_code_means(zoo: FhirClient) -> None:

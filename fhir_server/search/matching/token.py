@@ -130,6 +130,7 @@ def _bare_systems(node: Node) -> Iterator[str]:
 def _in(one: Filter, setting: Setting) -> NodesTest:
     pairs = {(system, code.casefold()) for value in one.values for system, code in codes_of(one, value, setting)}
     codes = {code for _, code in pairs}
+    whole = {system for system, code in pairs if not code}  # every code of these systems is in the set
     implied = _implied(one.parameter)
 
     def test(nodes: Sequence[Node], resource: Json) -> bool:
@@ -138,7 +139,7 @@ def _in(one: Filter, setting: Setting) -> NodesTest:
             if not implied and node.type == "code":
                 if type(node.value) is str and node.value.casefold() in codes:
                     return True
-            elif any(held in pairs for held in held_tokens(node, implied)):
+            elif any(held in pairs or held[0] in whole for held in held_tokens(node, implied)):
                 return True
         return False
 

@@ -13,6 +13,7 @@ from terminology.failures import Contentless, canonical
 from terminology.languages import choose, names
 from terminology.shapes import shaped
 from terminology.valueset import Entry
+from terminology.versions import split
 
 PREFERRED = {
     "system": "http://terminology.hl7.org/CodeSystem/hl7TermMaintInfra",
@@ -60,7 +61,8 @@ def _asked(said: Parameters) -> tuple[str, str, str]:
     url, code = said.one("system") or coding.get("system"), said.one("code") or coding.get("code")
     if not url or not code:
         raise InvalidRequest("Send a code and its system, or a coding.", location="http.code")
-    return str(url), str(code), str(said.one("version") or coding.get("version") or "")
+    name, version = split(str(url))
+    return name, str(code), str(said.one("version") or coding.get("version") or version)
 
 
 def _designations(system: CodeSystem, node: Node, added: dict[int, Json]) -> Iterator[Json]:

@@ -12,6 +12,7 @@ from terminology.asking import answering, sources, stored
 from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, canonical
 from terminology.shapes import shaped
+from terminology.versions import split
 
 
 @answering
@@ -21,11 +22,11 @@ async def subsumes(context: OperationContext) -> Json:
     own = await stored(context) if context.resource_id else None
     codings = [_coding(said, letter) for letter in "AB"]
     named = {str(c["system"]) for c in codings if c.get("system")}
-    url = str(own.get("url", "")) if own is not None else str(said.one("system") or next(iter(named), ""))
+    url, version = split(str(own.get("url", "") if own is not None else said.one("system") or next(iter(named), "")))
     if not url or named - {url}:
         raise InvalidRequest("Both codes must be of one code system, and it must be named.", location="http.system")
     found = sources(context, given=[own] if own is not None else [])
-    system = await found.code_system(url, said.one("version") or "")
+    system = await found.code_system(url, said.one("version") or version)
     if not system.has_content:
         raise NotSupported(str(Contentless(url, system.version)))
     if not system.subsumes_by_hierarchy:

@@ -9,6 +9,7 @@ from terminology.asking import answering, languages, rules, sources, stored
 from terminology.checking import Checker
 from terminology.reporting import one_coding, report
 from terminology.shapes import shaped
+from terminology.versions import split
 
 
 @answering
@@ -18,13 +19,13 @@ async def validate_code(context: OperationContext) -> Json:
     own = await stored(context) if context.resource_id else said.one("codeSystem")
     if own is not None:
         own = shaped(own, "CodeSystem")
-    url = own.get("url", "") if own is not None else said.one("url") or ""
+    url, version = split(str(own.get("url", "") if own is not None else said.one("url") or ""))
     single = one_coding(said, url)
     if not url and not (single is not None and single[0].get("system")) and said.one("codeableConcept") is None:
         raise InvalidRequest("Name the code system with url, or send a coding that has one.", location="http.url")
     found = sources(context, given=[own] if own is not None else [])
     await found.named_supplements()
-    return await report(Checker(found, None, rules(said, languages(context))), said, url)
+    return await report(Checker(found, None, rules(said, languages(context))), said, url, version)
 
 
 OPERATION = Operation(definition=files(__name__) / "definition.json", type=validate_code, instance=validate_code)
