@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 from fhir_server.api.errors import InvalidRequest, Malformed, NotAcceptable, TooLarge, UnsupportedFormat
 from fhir_server.fhir.json import JsonError, decode
+from fhir_server.http.binaries import is_read, uploaded
 from fhir_server.interactions.patch import ACCEPTED
 from fhir_server.interactions.request import Conditions, Request
 
@@ -76,19 +77,15 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
     query_string: bytes = scope["query_string"]
     query = _pairs(query_string.decode("latin-1")) if query_string else []
     segments = tuple(filter(None, path.split("/")))  # ASGI decodes paths
-    _acceptable(headers, query)
+    if not is_read(method, segments) or not accepted_content(headers, query):
+        _acceptable(headers, query)
     body, content = None, ""
     if method in _METHODS_WITH_BODY:
         content, charset = _content_type(headers)
         if content == FORM and method == "POST" and _takes_form(segments):
             query = [*query, *_form(raw)]
         elif raw:
-            if method == "POST" and segments[-1:] == ("_search",):
-                raise UnsupportedFormat(f"Content-Type must be {FORM}: a search has parameters and no resource.")
-            if charset not in _CHARSETS:
-                raise Malformed("The body must be UTF-8.")
-            is_text = content in TEXT_TYPES and segments[-1:] != () and segments[-1][:1] == "$"
-            body = _text(raw) if is_text else _decoded(raw, content, method)
+            body = _body(raw, content, charset, method, segments, headers)
         elif method != "POST":
             raise Malformed(f"{method} needs a body.")
     prefer = _preferences(headers)
@@ -96,6 +93,18 @@ def to_request(scope: Scope, headers: Headers, path: str, raw: bytes) -> Request
         method, segments, query, body, content, _conditions(headers), prefer.get("handling") == "strict",
         "respond-async" in prefer, headers.get(b"accept-language", b"").decode("latin-1"), prefer.get("return", ""),
     )  # fmt: skip
+
+
+def _body(raw: bytes, content: str, charset: str, method: str, segments: tuple[str, ...], headers: Headers) -> Any:
+    """Return what a body says: a resource or a patch, the text that an operation reads, the content of a Binary."""
+    last = segments[-1] if segments else ""
+    if method == "POST" and last == "_search":
+        raise UnsupportedFormat(f"Content-Type must be {FORM}: a search has parameters and no resource.")
+    if segments[:1] == ("Binary",) and content not in JSON_TYPES and method != "PATCH" and last[:1] != "$":
+        return uploaded(raw, segments, headers)
+    if charset not in _CHARSETS:
+        raise Malformed("The body must be UTF-8.")
+    return _text(raw) if content in TEXT_TYPES and last[:1] == "$" else _decoded(raw, content, method)
 
 
 def _preferences(headers: Headers) -> dict[str, str]:
@@ -174,13 +183,26 @@ def _acceptable(headers: Headers, query: list[tuple[str, str]]) -> None:
         raise NotAcceptable("The answer can only be application/fhir+json; XML is not supported yet.")
 
 
+def accepted_content(headers: Headers, query: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the media types that a client accepts, where none of them can be a resource in JSON: else nothing."""
+    accept = headers.get(b"accept", b"*/*")
+    if accept == b"*/*" or any(name == "_format" for name, _ in query):
+        return []
+    kinds = [kind.strip().lower() for kind in accept.decode("latin-1").split(",")]
+    names = [kind.partition(";")[0].strip() for kind in kinds if _weighs(kind)]
+    return [] if set(names) <= {"*/*"} or set(names).intersection(JSON_TYPES) else names
+
+
+def _weighs(kind: str) -> bool:
+    return _named(kind.partition(";")[2]).get("q", "1").strip("0.") != ""
+
+
 def _is_acceptable(kind: str) -> bool:
     """Whether an answer in JSON is of that type, of that version of FHIR and wanted at all (a weight above 0)."""
     name, _, rest = kind.partition(";")
     if name.strip().lower() not in _ACCEPTABLE:
         return False
-    named = _named(rest) if rest else {}
-    return named.get("fhirversion", FHIR) == FHIR and named.get("q", "1").strip("0.") != ""
+    return not rest or (_named(rest).get("fhirversion", FHIR) == FHIR and _weighs(kind))
 
 
 def _conditions(headers: Headers) -> Conditions:

@@ -17,8 +17,9 @@ from fhir_server.fhir.dates import format_http_date
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.subsets import subset
+from fhir_server.http.binaries import SAFE, content, is_read
 from fhir_server.http.errors import status_code
-from fhir_server.http.reading import Headers
+from fhir_server.http.reading import Headers, accepted_content
 from fhir_server.interactions.entries import WRITES, outcome_of_write
 from fhir_server.interactions.request import Request
 
@@ -48,6 +49,11 @@ def write(
         if answer.key:
             rows.append((b"x-progress", answer.key.encode("latin-1", "replace")[:100]))
         return status, rows, b""
+    if answer.body and is_read(request.method, request.path):
+        accepted = accepted_content(headers, request.query)
+        if accepted:
+            media_type, body = content(answer.body, accepted)
+            return status, [*rows, (b"content-type", media_type), *SAFE], body
     if answer.location and request.method in WRITES:
         rows.append((b"location", f"{base}/{answer.location}".encode()))
     body = answer.body
