@@ -99,7 +99,7 @@ def _visit(subject: str, start: datetime, number: int, size: int, chance: random
     context = {"subject": {"reference": subject}, "encounter": {"reference": f"Encounter/{encounter}"}}
     yield Record(_encounter(encounter, subject, start, chance), written)
     if size > 1:
-        second = _condition if number % 2 else _medication
+        second = _medication if number % 2 else _condition
         yield Record(second(context, start, chance), written)
     for place, code in enumerate(MEASURED.some(chance, size - 2) if size > 2 else ()):
         yield Record(_observation(context, code, start + timedelta(minutes=5 * place), chance), written + place)
