@@ -205,6 +205,11 @@ def _tokens(parameter: Parameter) -> st.SearchStrategy[str]:
     return st.one_of(codes, pairs, systems.map("{}|".format))
 
 
+def dates(values: list[str]) -> st.SearchStrategy[str]:
+    """Return search values of dates, with prefixes."""
+    return _compared(values)
+
+
 def _compared(values: list[str]) -> st.SearchStrategy[str]:
     return st.builds("{}{}".format, st.sampled_from(["", *PREFIXES]), st.sampled_from(values))
 
