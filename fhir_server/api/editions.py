@@ -66,24 +66,21 @@ class Indexed(msgspec.Struct, frozen=True):
 class Reindexing(Protocol):
     """The resources of a tenant as reindexing sees them: only what they are found by is ever changed."""
 
-    async def walk(
-        self, tenant: Tenant, resource_type: str, after: str, limit: int, below: int | None, since: int | None = None
-    ) -> list[Indexed]:
-        """Return the next live resources of a type after a key, in the order of their keys.
+    async def keys(
+        self, tenant: Tenant, resource_type: str, after: str, limit: int, since: int | None = None
+    ) -> list[str]:
+        """Return the next keys of a type after one, in their order, deleted ones among them.
 
-        Only those indexed with a generation `below`, or all for None; only those last updated `since` a time (ms).
+        Only of those last updated `since` a time (ms), where that is given.
         """
         ...
 
-    async def get(self, tenant: Tenant, key: str) -> Indexed | None:
-        """Return one live resource."""
+    async def read(self, tenant: Tenant, keys: Sequence[str], below: int | None = None) -> list[Indexed]:
+        """Return the live ones of these resources; with `below` only those indexed with an older generation."""
         ...
 
-    async def rewrite(self, tenant: Tenant, drafts: Sequence[Draft]) -> int:
-        """Replace what these versions are found by and return how many were; the others have changed meanwhile.
-
-        A resource that was indexed with a later generation than the draft is left alone.
-        """
+    async def rewrite(self, tenant: Tenant, changes: Sequence[tuple[Indexed, Draft]]) -> int:
+        """Replace what resources are found by as they were read, and return how many were: the others have changed."""
         ...
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fhir_server.api.editions import Indexed
-from fhir_server.api.errors import NotFound
+from fhir_server.api.errors import Conflict, NotFound
 from fhir_server.api.operation import JobProgress
 from fhir_server.api.records import Draft, Index
 from fhir_server.fhir.json import decode_stored
@@ -22,7 +22,8 @@ from fhir_server.interactions.services import Call
 
 Json = dict[str, Any]
 
-BATCH = 200
+STRIDE = 5_000
+BATCH = 100
 FIRST_BATCH = 20  # nobody knows yet how large they are
 BATCH_BYTES = 4 * 1024 * 1024
 # Clocks of workers differ, and a write may have been stamped a while before it ended.
@@ -67,16 +68,13 @@ async def reindex(call: Call, given: Json, progress: JobProgress) -> Json:
 
 async def reindex_one(call: Call, key: str) -> Json:
     """Index one resource by the parameters in force and return what that changed. Raises NotFound."""
-    while True:
-        found = await call.services.reindexing.get(call.tenant, key)
-        if found is None:
-            raise NotFound(f"There is no {key}.")
-        made = _draft(call, found)
-        before, after = _parts(found.index), _parts(made.index)
-        if _is_same(found, made) or await call.services.reindexing.rewrite(call.tenant, [made]):
-            counts = (("added", len(after - before)), ("removed", len(before - after)))
-            rows = [{"name": name, "valueInteger": value} for name, value in counts]
-            return {"resourceType": "Parameters", "parameter": rows}
+    found = await call.services.reindexing.read(call.tenant, [key])
+    if not found:
+        raise NotFound(f"There is no {key}.")
+    before, after = _parts(found[0].index), _parts(_draft(call, found[0]).index)
+    await _rewritten(call, [key], None)
+    rows = [("added", len(after - before)), ("removed", len(before - after))]
+    return {"resourceType": "Parameters", "parameter": [{"name": n, "valueInteger": v} for n, v in rows]}
 
 
 def _counts(state: State) -> tuple[tuple[str, int], ...]:
@@ -95,35 +93,57 @@ async def _walk(call: Call, types: list[str], below: int | None, state: State, p
     """Go over one type from where the last run of the job came to."""
     resource_type = types[state.type]
     size = FIRST_BATCH
-    while found := await call.services.reindexing.walk(call.tenant, resource_type, state.after, size, below):
-        await _rewrite(call, found, state)
-        state.after = found[-1].record.key
-        done = f"{resource_type}, type {state.type + 1} of {len(types)}: {state.seen} resources"
-        await progress.save(asdict(state), f"{done}, {state.changed} changed")
-        size = _next_size(found)
+    while keys := await call.services.reindexing.keys(call.tenant, resource_type, state.after, STRIDE):
+        while keys:
+            some, keys = keys[:size], keys[size:]
+            seen, changed, size = await _rewritten(call, some, below)
+            state.after, state.seen, state.changed = some[-1], state.seen + seen, state.changed + changed
+            done = f"{resource_type}, type {state.type + 1} of {len(types)}: {state.seen} resources"
+            await progress.save(asdict(state), f"{done}, {state.changed} changed")
 
 
 async def _late(call: Call, resource_type: str, generation: int, state: State, progress: JobProgress) -> None:
-    """Go over what was written since the job began, as long as there is something by an older set."""
-    since = state.began - MARGIN_MS
-    for _ in range(MAX_ROUNDS):
-        found = await call.services.reindexing.walk(call.tenant, resource_type, "", BATCH, generation, since)
-        if not found:
-            return
-        await _rewrite(call, found, state)
+    """Go over what was written since shortly before the job began, for what is of an older set all the same."""
+    since, after = state.began - MARGIN_MS, ""
+    while keys := await call.services.reindexing.keys(call.tenant, resource_type, after, STRIDE, since):
+        after = keys[-1]
+        while keys:
+            some, keys = keys[:FIRST_BATCH], keys[FIRST_BATCH:]
+            _, changed, _ = await _rewritten(call, some, generation)
+            state.changed += changed
         await progress.save(asdict(state), f"{resource_type}: what was written meanwhile")
 
 
-async def _rewrite(call: Call, found: Sequence[Indexed], state: State) -> None:
-    drafts = []
+async def _rewritten(call: Call, keys: Sequence[str], below: int | None) -> tuple[int, int, int]:
+    """Rewrite what is not indexed by the parameters in force; return how many were seen and changed, and the next size.
+
+    What another writer changes or has in hand at the same moment is looked at again.
+    """
+    seen = changed = 0
+    size = BATCH
+    for attempt in range(MAX_ROUNDS):
+        found = await call.services.reindexing.read(call.tenant, keys, below)
+        changes = await _changes(call, found)
+        if attempt == 0:
+            seen, size = len(found), _next_size(found)
+        written = await call.services.reindexing.rewrite(call.tenant, changes) if changes else 0
+        changed += written
+        if written == len(changes):
+            return seen, changed, size
+        keys = [draft.key for _, draft in changes]
+        await asyncio.sleep(0.01 * attempt)
+    raise Conflict("Others keep changing the same resources. Try again.")
+
+
+async def _changes(call: Call, found: Sequence[Indexed]) -> list[tuple[Indexed, Draft]]:
+    changes = []
     for place, one in enumerate(found):
         if place % _YIELD_EVERY == _YIELD_EVERY - 1:
             await asyncio.sleep(0)  # requests are served in between
         made = _draft(call, one)
-        if not _is_same(one, made):
-            drafts.append(made)
-    state.seen += len(found)
-    state.changed += await call.services.reindexing.rewrite(call.tenant, drafts)
+        if one.generation <= made.generation and not _is_same(one, made):
+            changes.append((one, made))
+    return changes
 
 
 def _draft(call: Call, found: Indexed) -> Draft:
@@ -147,5 +167,5 @@ def _parts(index: Index) -> set[int | str]:
 
 def _next_size(found: Sequence[Indexed]) -> int:
     """Return how many resources like these fit a batch."""
-    average = sum(len(one.record.raw) for one in found) // len(found) + 1
+    average = sum(len(one.record.raw) for one in found) // max(len(found), 1) + 1
     return max(1, min(BATCH, BATCH_BYTES // average))

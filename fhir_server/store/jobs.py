@@ -55,8 +55,11 @@ class MongoJobs:
         return _record(row) if row else None
 
     async def save(self, tenant: Tenant, job_id: str, owner: str, checkpoint: Json, message: str, now: int) -> bool:
-        """Keep how far the job is and renew the lease; False when it was cancelled or is held by another."""
-        change: Json = {"checkpoint": checkpoint, "message": message, "lease": now + LEASE_MS}
+        """Keep how far the job is and renew the lease; False when it was cancelled or is held by another.
+
+        A job that comes on is given up no sooner than a new one, however often its holders were lost.
+        """
+        change: Json = {"checkpoint": checkpoint, "message": message, "lease": now + LEASE_MS, "attempts": 1}
         return await self._change(tenant, {"_id": job_id, "owner": owner, "state": "running"}, change)
 
     async def finish(self, tenant: Tenant, job_id: str, owner: str, state: str, result: Json, now: int) -> None:

@@ -1,6 +1,7 @@
 """Reindexing in MongoDB: walks along the keys, updates that touch the index alone. See api.editions.Reindexing.
 
-A walk needs no index but the one on `_id`: the resources of a type lie together there.
+Keys are read far ahead of resources: the resources of a type lie together in the index on `_id`, and a database that
+gathers all matches before it cuts a page off (docs/adr/0003) does so for a few long pages, not for many short ones.
 """
 
 from __future__ import annotations
@@ -27,42 +28,49 @@ class MongoReindexing:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def walk(
-        self, tenant: Tenant, resource_type: str, after: str, limit: int, below: int | None, since: int | None = None
-    ) -> list[Indexed]:
-        """Return the next live resources of a type after a key, in the order of their keys."""
-        query: Json = {"_id": {"$gt": after or f"{resource_type}/", "$lt": resource_type + _AFTER_SLASH}, **LIVE}
+    async def keys(
+        self, tenant: Tenant, resource_type: str, after: str, limit: int, since: int | None = None
+    ) -> list[str]:
+        """Return the next keys of a type after one: nothing but an index is read."""
+        query: Json = {"_id": {"$gt": after or f"{resource_type}/", "$lt": resource_type + _AFTER_SLASH}}
         if since is not None:
             query |= {"y": resource_type, "u": {"$gte": since}}
+        rows = await self._driver.find(tenant.database, RESOURCES, query, {"_id": 1}, limit, {"_id": 1})
+        return [row["_id"] for row in rows]
+
+    async def read(self, tenant: Tenant, keys: Sequence[str], below: int | None = None) -> list[Indexed]:
+        """Return the live ones of these resources; with `below` only those indexed with an older generation."""
+        query: Json = {"_id": {"$in": list(keys)}, **LIVE}
         if below is not None:
-            query["$nor"] = [{"g": {"$gte": below}}]
-        return await self._find(tenant, query, limit)
-
-    async def get(self, tenant: Tenant, key: str) -> Indexed | None:
-        """Return one live resource."""
-        return next(iter(await self._find(tenant, {"_id": key, **LIVE}, 1)), None)
-
-    async def rewrite(self, tenant: Tenant, drafts: Sequence[Draft]) -> int:
-        """Replace what these versions are found by and return how many were; others have changed meanwhile."""
-        if not drafts:
-            return 0
-        command: Json = {"update": RESOURCES, "updates": [_update(d) for d in drafts], "ordered": False}
-        reply = await self._driver.command(tenant.database, {**command, "writeConcern": DURABLE})
-        for error in reply.get("writeErrors", ()):
-            if error["code"] != WRITE_CONFLICT:  # a transaction has it in hand, and indexes it itself
-                raise DatabaseError(str(error.get("errmsg")), error["code"])
-        return int(reply["n"])
-
-    async def _find(self, tenant: Tenant, query: Json, limit: int) -> list[Indexed]:
-        rows = await self._driver.find(tenant.database, RESOURCES, query, _PROJECTION, limit, {"_id": 1})
+            query["g"] = {"$not": {"$gte": below}}
+        rows = await self._driver.find(tenant.database, RESOURCES, query, _PROJECTION, len(keys))
         return [_indexed(row) for row in rows]
 
+    async def rewrite(self, tenant: Tenant, changes: Sequence[tuple[Indexed, Draft]]) -> int:
+        """Replace what resources are found by as they were read, and return how many were.
 
-def _update(draft: Draft) -> Json:
+        All in one transaction, for that costs a fraction of as many single updates; where another writer gets in its
+        way, one by one.
+        """
+        command: Json = {"update": RESOURCES, "updates": [_update(*change) for change in changes], "ordered": False}
+        try:
+            async with self._driver.transaction() as session:
+                return int((await self._driver.command(tenant.database, command, session))["n"])
+        except DatabaseError as error:
+            if not error.transient:
+                raise
+        reply = await self._driver.command(tenant.database, {**command, "writeConcern": DURABLE})
+        for refused in reply.get("writeErrors", ()):
+            if refused["code"] != WRITE_CONFLICT:  # somebody has it in hand
+                raise DatabaseError(str(refused.get("errmsg")), refused["code"])
+        return int(reply["n"])
+
+
+def _update(found: Indexed, draft: Draft) -> Json:
     document = to_document(draft)
     given = {name: value for name, value in document.items() if name not in _ITSELF}
     gone = {name: "" for name in _INDEX if name not in given}
-    query: Json = {"_id": draft.key, "v": draft.version, "$nor": [{"g": {"$gt": draft.generation}}]}
+    query: Json = {"_id": draft.key, "v": draft.version, "g": found.generation or None}
     return {"q": query, "u": {"$set": given, **({"$unset": gone} if gone else {})}}
 
 
