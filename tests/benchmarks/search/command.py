@@ -55,7 +55,10 @@ def main(arguments: Sequence[str]) -> None:
     given = _given(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that processes and files end with us
     with tempfile.TemporaryDirectory(prefix="fhir-bench-") as folder:
-        refuse_what_does_not_fit(Path(folder), given.patients[-1], given.each, CACHE_MB)
+        try:
+            refuse_what_does_not_fit(Path(folder), given.patients[-1], given.each, CACHE_MB)
+        except ValueError as error:
+            sys.exit(str(error))
         sizes = asyncio.run(_run(Path(folder), given))
         facts = [("date", time.strftime("%Y-%m-%d")), ("machine", machine()), ("database", _database(Path(folder)))]
     found = growth.text(sizes, [*facts, ("data", _data(given.each))])
@@ -72,7 +75,12 @@ def _given(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--patients", type=_numbers, default=SIZES, help="the sizes, such as 1000,4000")
     parser.add_argument("--quick", action="store_true", help="200 and 2000 patients, 20 resources each, in 3 minutes")
     parser.add_argument("--seconds", type=float, default=1.5, help="how long each query is asked at each size")
-    parser.add_argument("--each", type=int, default=MOST_EACH, help="at most so many resources for each patient")
+    parser.add_argument(
+        "--each",
+        type=int,
+        default=MOST_EACH,
+        help="at most so many resources for each patient; below 12 some find nothing",
+    )
     parser.add_argument("--write", action="store_true", help=f"update {PAGE.relative_to(ROOT)}")
     parser.add_argument("--asked", action="store_true", help="say also what each query asks of the database")
     parser.add_argument("--only", default="", help="only the queries whose names contain this text")
@@ -84,8 +92,8 @@ def _given(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _numbers(text: str) -> tuple[int, ...]:
     found = tuple(sorted({int(part) for part in text.split(",")}))
-    if found[0] < KNOWN:
-        raise argparse.ArgumentTypeError(f"a clinic has at least {KNOWN} patients")
+    if found[0] < KNOWN or found[-1] > DENSITY[-1][0]:
+        raise argparse.ArgumentTypeError(f"a clinic has at least {KNOWN} patients and at most {DENSITY[-1][0]}")
     return found
 
 
