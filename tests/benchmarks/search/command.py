@@ -79,7 +79,7 @@ def _given(arguments: Sequence[str]) -> argparse.Namespace:
         "--each",
         type=int,
         default=MOST_EACH,
-        help="at most so many resources for each patient; below 12 some find nothing",
+        help="most resources of a patient; 12 or more",
     )
     parser.add_argument("--write", action="store_true", help=f"update {PAGE.relative_to(ROOT)}")
     parser.add_argument("--asked", action="store_true", help="say also what each query asks of the database")
