@@ -17,6 +17,8 @@ from fhir_server.search.terms import SEPARATOR, TermHash
 from fhir_server.search.values import reference_key
 
 MAX_INCLUDED = 10_000
+_FIRST = 100
+_NEWEST = Order("moment", descending=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,28 @@ class Including:
         for where in (*self._defined(canonicals), *(self._referring(i, found) for i in backward)):
             if isinstance(where, Nothing):
                 continue
-            page = await self.records.search(where, Order("moment", descending=True), MAX_INCLUDED)
-            new.update({r.key: r for r in page.records if r.key not in shown})
-            if page.more:
+            for record in await self._all(where):
+                if record.key not in shown:
+                    new[record.key] = record
+        return list(new.values())
+
+    async def _all(self, where: Criterion) -> list[Stored]:
+        """Return all that match: few as a rule, so that the first command is a small one."""
+        found: list[Stored] = []
+        after: Position | None = None
+        limit = _FIRST
+        while True:
+            page = await self.records.search(where, _NEWEST, limit, after)
+            found += page.records
+            if len(found) > MAX_INCLUDED:
                 raise TooCostly(
                     f"_revinclude finds more than {MAX_INCLUDED} resources. Ask for fewer with _count.",
                     location="http._revinclude",
                 )
-        return list(new.values())
+            if not page.more:
+                return found
+            after = Position(found[-1].moment, found[-1].key)
+            limit = MAX_INCLUDED
 
     def _targets(self, includes: Sequence[Include], found: Sequence[Stored]) -> tuple[set[str], set[tuple[str, str]]]:
         """Return the keys and the (type, canonical URL) pairs that the includes name."""

@@ -10,7 +10,7 @@ from fhir_server.api.ports import Reading
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.terms import SEPARATOR, TermHash
 
-MAX_VERSIONS = 200
+MAX_VERSIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class TenantLibrary:
     parameters: Parameters
 
     async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
-        """Return every version of the resource, newest first; beyond 200 the oldest are not looked at."""
+        """Return every version of the resource, newest first; beyond 100 the oldest are not looked at."""
         name = self.parameters.of(resource_type)["url"].index_name
         where = Term((self.term(f"{name}{SEPARATOR}{url}"),))
         page = await self.records.search(where, Order("updated"), MAX_VERSIONS)

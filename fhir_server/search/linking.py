@@ -26,9 +26,11 @@ from fhir_server.search.values import reference_key
 
 # Up to so many linked resources are fetched before the other side is tried, and when that is no way out.
 FEW = 1_000
+FEW_REFERRING = 200
 MOST = 10_000
 MAX_SEARCHES = 500
 _BATCH = 500
+_NEWEST = Order("moment", descending=True)
 # Milliseconds after which it is asked again whether there are contained resources of a type.
 FORGOTTEN_AFTER = 1_000
 
@@ -212,15 +214,17 @@ async def all_matching(records: Reading, plan: Plan, room: int) -> list[Stored] 
     kept: list[Stored] = []
     after: Position | None = None
     looked_at = 0
+    batch = room + 1 if plan.test is None else max(room + 1, _BATCH)
     while True:
-        page = await records.search(plan.where, Order("key", descending=False), _BATCH, after)
+        page = await records.search(plan.where, _NEWEST, batch, after)
         looked_at += len(page.records)
         kept += await passing(plan, page.records)
         if len(kept) > room or looked_at > MOST:
             return None
         if not page.more or not page.records:
             return kept
-        after = Position(0, page.records[-1].key)
+        last = page.records[-1]
+        after = Position(last.moment, last.key)
 
 
 async def passing(plan: Plan, records: Sequence[Stored]) -> list[Stored]:
@@ -245,7 +249,7 @@ async def from_matching(
     """
     plan = await inner(())
     following.links.one_more(location)
-    room = MOST if following.eager else FEW
+    room = MOST if following.eager else FEW_REFERRING
     found = await all_matching(following.records, plan, room)
     if found is None and following.eager:
         raise TooCostly(f"_has: more than {MOST} resources of {source} match. Narrow it.", location=location)

@@ -14,7 +14,7 @@ from fhir_server.search.plan import Plan
 
 # How many resources are looked at for one page before the search is refused.
 MAX_LOOKED_AT = 20_000
-_LARGEST_BATCH = 1_000
+_LARGEST_BATCH = 2_000
 
 
 class Exhausted(TooCostly):
@@ -53,7 +53,7 @@ async def count(records: Reading, plan: Plan, cap: int = 0) -> int:
         return await records.count(plan.where, cap)
     number = looked_at = 0
     after: Position | None = None
-    order = Order("key", descending=False)
+    order = Order("moment", descending=True)
     while True:
         some = await records.search(plan.where, order, _LARGEST_BATCH, after)
         number += len(await passing(plan, some.records))
@@ -71,7 +71,7 @@ async def all_of_plan(records: Reading, plan: Plan, limit: int) -> list[Stored]:
     """Return every match, up to `limit` and in no order. Raises Exhausted."""
     found: list[Stored] = []
     after: Position | None = None
-    order = Order("key", descending=False)
+    order = Order("moment", descending=True)
     looked_at = 0
     while len(found) <= limit:
         some = await records.search(plan.where, order, _LARGEST_BATCH, after)

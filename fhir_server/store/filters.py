@@ -94,7 +94,10 @@ def live(scope: Scope, where: Criterion) -> Asked:
         else:
             rest.append(query)
     if not any(isinstance(c, (Term, Range, Containing, Present)) for c in conditions):
-        lead = {**lead, **LIVE}
+        if isinstance(first, OfType) and len(lead) > 1:  # beside a range, SecantusDB would leave the index for it
+            rest.append(LIVE)
+        else:
+            lead = {**lead, **LIVE}
     broad = isinstance(first, Term) and first.broad
     return Asked(lead, tuple(rest), all_of(*checks) if checks else None, broad)
 

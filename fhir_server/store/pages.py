@@ -10,10 +10,10 @@ from contextlib import aclosing
 from typing import Any, Protocol
 
 from fhir_server.api.criteria import Order, Position
-from fhir_server.api.records import Outline, Page
+from fhir_server.api.records import Outline, Page, Stored
 from fhir_server.store.documents import RESOURCES, SHOWN, Json, to_outline, to_stored
 from fhir_server.store.driver import ordered
-from fhir_server.store.filters import Asked, beyond, holds, to_filter, to_sort
+from fhir_server.store.filters import SORT_FIELDS, Asked, beyond, holds, to_filter, to_sort
 from fhir_server.store.windows import Windows
 
 
@@ -31,6 +31,8 @@ class Find(Protocol):
 PAGE_BYTES = 32 * 1024 * 1024
 # Larger pages are read reply by reply (16 MB each) and no further than that; up to here one command is faster.
 LARGE = 128
+
+_NEWEST = Order("moment", descending=True)
 
 Aggregate = Callable[[list[Json], int], Awaitable[list[Json]]]
 Stream = Callable[[Json | list[Json], Json, int, Json], AsyncGenerator[Json, None]]
@@ -58,7 +60,7 @@ class Pages:
         found: list[Json] = []
         more = False
         for bounds, sort in steps:
-            some, more = await self._checked(asked.bounded(bounds), sort, limit + 1 - len(found), order)
+            some, more = await self._checked(asked.bounded(bounds), SHOWN, sort, limit + 1 - len(found), order)
             found += some
             if more or len(found) > limit:
                 break
@@ -66,33 +68,36 @@ class Pages:
         fitting = _fitting(shown)
         return Page(tuple(map(to_stored, shown[:fitting])), more=more or fitting < len(found))
 
-    async def _checked(self, asked: Asked, sort: Json, limit: int, order: Order) -> tuple[list[Json], bool]:
+    async def _checked(
+        self, asked: Asked, projection: Json, sort: Json, limit: int, order: Order
+    ) -> tuple[list[Json], bool]:
         """Return up to `limit` documents that pass the check, and whether it stopped for their size.
 
         Those that fail it are made up for.
         """
         check = asked.check
         if check is None:
-            return await self._documents(asked, SHOWN, limit, sort)
+            return await self._documents(asked, projection, limit, sort)
         kept: list[Json] = []
+        are_ties = next(iter(sort)) == "_id"  # what comes past them is another step of the page
         steps: list[tuple[Json, Json]] = [({}, sort)]
         while steps:
             bounds, sort = steps.pop(0)
-            some, is_cut = await self._documents(asked.bounded(bounds), {**SHOWN, "s": 1}, limit, sort)
+            some, is_cut = await self._documents(asked.bounded(bounds), {**projection, "s": 1}, limit, sort)
             kept += [d for d in some if holds(check, d)]
             if len(kept) >= limit or (kept and is_cut):
                 return kept[:limit], is_cut
             if len(some) == limit or is_cut:
-                last = to_stored(some[-1])
-                value = last.moment if order.by == "moment" else last.updated
-                steps = beyond(order, Position(value, last.key))
+                last = some[-1]
+                value = int(last.get(SORT_FIELDS[order.by], 0)) if order.by != "key" else 0
+                steps = beyond(order, Position(value, last["_id"]))[: 1 if are_ties else None]
         return kept, False
 
     async def _documents(self, asked: Asked, projection: Json, limit: int, sort: Json) -> tuple[list[Json], bool]:
         windows = self._windows
         if windows is None or not asked.broad or sort.get("d") != -1:
             return await self._run(asked, projection, limit, sort)
-        key = hash((self._database, repr(asked.lead["t"]), repr(asked.rest)))
+        key = self._key(asked)
         bounds = asked.lead.get("d", {})
         upper = bounds.get("$lt")
         for low in windows.lows(self._database, key, limit, upper):
@@ -107,7 +112,7 @@ class Pages:
         raise AssertionError("the last window has no lower bound")
 
     async def _run(self, asked: Asked, projection: Json, limit: int, sort: Json) -> tuple[list[Json], bool]:
-        if limit > LARGE:
+        if limit > LARGE and "raw" in projection:
             query = asked.stages() if asked.rest else asked.lead
             return await self._streamed(self._stream(query, projection, limit, sort))
         if not asked.rest:
@@ -127,21 +132,27 @@ class Pages:
         return found, False
 
     async def outlines(self, asked: Asked, limit: int, *, terms: bool, ranges: bool) -> list[Outline]:
-        """Return up to `limit` resources without their bytes, in no order."""
+        """Return up to `limit` resources without their bytes."""
         projection: Json = {"u": 1, "d": 1}
         if terms:
             projection["t"] = 1
-        if ranges or asked.check is not None:
+        if ranges:
             projection["s"] = 1
-        if asked.rest:
-            found = await self._aggregate([*asked.stages(), {"$limit": limit}, {"$project": projection}], limit)
-        else:
-            found = await self._find(RESOURCES, asked.lead, projection, limit, {"d": -1, "_id": 1})
-        check = asked.check
-        return [to_outline(d) for d in found if check is None or holds(check, d)]
+        found, _ = await self._checked(asked, projection, to_sort(_NEWEST), limit, _NEWEST)
+        return list(map(to_outline, found))
 
     async def count(self, asked: Asked, cap: int, *, in_transaction: bool) -> int:
         """Count resources; with a cap, count no further than that."""
+        if not cap or self._windows is None or not asked.broad:
+            return await self._count(asked, cap, in_transaction=in_transaction)
+        for low in self._windows.lows(self._database, self._key(asked), cap, None):
+            narrowed = asked if low is None else asked.bounded({"d": {"$gte": low}})
+            number = await self._count(narrowed, cap, in_transaction=in_transaction)
+            if number >= cap:
+                break
+        return number
+
+    async def _count(self, asked: Asked, cap: int, *, in_transaction: bool) -> int:
         rest = (*asked.rest, *([to_filter(asked.check)] if asked.check is not None else ()))
         if not rest and not in_transaction:  # `count` is not allowed in a transaction
             command: Json = {"count": RESOURCES, "query": asked.lead}
@@ -151,6 +162,28 @@ class Pages:
         steps: list[Any] = Asked(asked.lead, rest).stages()
         found = await self._aggregate([*steps, *([{"$limit": cap}] if cap else []), {"$count": "n"}], 1)
         return sum(int(row["n"]) for row in found)
+
+    def _key(self, asked: Asked) -> int:
+        """Return what the density of a criterion's matches is remembered by."""
+        return hash((self._database, repr(asked.lead["t"]), repr(asked.rest)))
+
+
+def page_of(records: Sequence[Stored], order: Order, limit: int, after: Position | None) -> Page:
+    """Return the page of a few records that are all there are."""
+    sign = -1 if order.descending else 1
+
+    def place(record: Stored) -> tuple[int, str]:
+        return (sign * (record.moment if order.by == "moment" else record.updated), record.key)
+
+    if order.by == "key":
+        rows = sorted(records, key=lambda r: r.key, reverse=order.descending)
+        if after is not None:
+            rows = [r for r in rows if (r.key < after.key if order.descending else r.key > after.key)]
+    else:
+        rows = sorted(records, key=place)
+        if after is not None:
+            rows = [r for r in rows if place(r) > (sign * after.value, after.key)]
+    return Page(tuple(rows[:limit]), more=len(rows) > limit)
 
 
 def _fitting(documents: Sequence[Json]) -> int:

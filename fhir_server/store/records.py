@@ -27,10 +27,12 @@ from fhir_server.store.documents import (
 from fhir_server.store.driver import DUPLICATE_KEY, DURABLE, DatabaseError, Driver, Session
 from fhir_server.store.filters import guarded, live
 from fhir_server.store.history import read_history
-from fhir_server.store.pages import Pages
+from fhir_server.store.pages import Pages, page_of
 from fhir_server.store.windows import Windows
 
 MAX_IN = 500
+# So many are asked for by key in one command with what others read at the moment; more have a command of their own.
+FEW_KEYS = 32
 INSERT_BATCH = 1000
 REPLACE_BATCH = 500
 MESSAGE_BYTES = 20 * 1024 * 1024
@@ -61,8 +63,13 @@ class Records:
         return await self._coalescer.read(group, self._fetch_plain, key)
 
     async def read_many(self, keys: Sequence[str]) -> dict[str, Stored]:
-        """Return the current versions that exist, by key."""
-        return await self._fetch(keys, PROJECTION)
+        """Return the current versions that exist, by key; a few share a command with other reads under way."""
+        if self._session is not None or len(keys) > FEW_KEYS:
+            return await self._fetch(keys, PROJECTION)
+        group = (self._scope.tenant.database, self._scope.access.predicate)
+        futures = [(key, self._coalescer.read(group, self._fetch_plain, key)) for key in dict.fromkeys(keys)]
+        found = [(key, await future) for key, future in futures]
+        return {key: record for key, record in found if record is not None}
 
     async def current(self, keys: Sequence[str]) -> dict[str, Stored]:
         """Return the current versions with all that `replace` needs."""
@@ -79,6 +86,9 @@ class Records:
 
     async def search(self, where: Criterion, order: Order, limit: int, after: Position | None = None) -> Page:
         """Return the next `limit` live resources in order after a position."""
+        if isinstance(where, Key) and len(where.any_of) <= FEW_KEYS and self._session is None:
+            found = await self.read_many(where.any_of)
+            return page_of([r for r in found.values() if not r.deleted], order, limit, after)
         return await self._pages().page(live(self._scope, where), order, limit, after)
 
     async def outlines(
