@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from fhir_server.api.criteria import Criterion, Nothing, Order, Term
+from fhir_server.api.criteria import Criterion, Nothing, Order, Position, Term
 from fhir_server.api.errors import TooCostly
 from fhir_server.api.ports import Reading
 from fhir_server.api.records import Stored
