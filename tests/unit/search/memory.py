@@ -52,7 +52,6 @@ TENANT = Tenant("t", "t", b"k" * 32)
 PARAMETERS = Parameters(r4())
 INDEXER = Indexer(r4(), PARAMETERS, BASE)
 PARSER = QueryParser(PARAMETERS, r4().resource_types)
-PLANNER = Planner(INDEXER, PARSER, PARAMETERS)
 TERM = INDEXER.hash_of(TENANT)
 
 _CHECKABLE = (Moment, Range, And, Or, Not)
@@ -218,7 +217,7 @@ async def planned(
 ) -> Plan:
     """Return the plan of a query."""
     query = PARSER.parse(resource_type, pairs, strict=True)
-    return await PLANNER.plan(query, searching(records, sets, eager=eager))
+    return await Planner(INDEXER, PARSER, PARAMETERS).plan(query, searching(records, sets, eager=eager))
 
 
 async def found_by(
