@@ -128,16 +128,19 @@ class Including:
         return [Term(tuple(map(self.term, texts)))] if texts else []
 
     def _referring(self, include: Include, found: Sequence[Stored]) -> Criterion:
+        """Return the criterion of referring to one of these; of canonical URLs the version is not looked at."""
         types = (include.source,) if include.source else self.parameters.types
-        names: dict[str, str] = {}
-        for resource_type in types:
-            names.update((p.index_name, p.target_type) for p in self._asked(include, resource_type))
-        keys = [r.key for r in found if include.target in ("", r.type)]
-        texts = (
-            name + SEPARATOR + key
-            for name, target in names.items()
-            for key in keys
-            if target in ("", key.partition("/")[0])
-        )
-        terms = tuple(map(self.term, texts))
+        # An alias has the name of the other it is narrowed from.
+        names = dict.fromkeys((p.index_name, p.target_type) for t in types for p in self._asked(include, t))
+        referred = [(r.type, text) for r in found if include.target in ("", r.type) for text in self._named(r)]
+        texts = (name + SEPARATOR + text for name, target in names for kind, text in referred if target in ("", kind))
+        terms = tuple(dict.fromkeys(map(self.term, texts)))
         return Term(terms) if terms else Nothing()
+
+    def _named(self, record: Stored) -> Iterator[str]:
+        """Yield what others refer to a resource by."""
+        yield record.key
+        if "url" in self.parameters.of(record.type):
+            url = decode_stored(record.raw).get("url")
+            if isinstance(url, str):
+                yield url
