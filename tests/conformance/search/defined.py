@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from fhir_server.fhir.definitions import SearchParameter, r4
 
@@ -14,12 +17,35 @@ class BadQuery(Exception):
     """The query is not one that R4 defines."""
 
 
+_added: list[SearchParameter] = []
+
+
+@contextmanager
+def added(resources: Iterable[dict[str, Any]]) -> Iterator[None]:
+    """Have the parameters that SearchParameter resources define among those of R4, for as long as this lasts."""
+    rows = [_row(resource) for resource in resources]
+    _added.extend(rows)
+    parameters.cache_clear()
+    try:
+        yield
+    finally:
+        _added.clear()
+        parameters.cache_clear()
+
+
+def _row(resource: dict[str, Any]) -> SearchParameter:
+    # Guides write a choice element by its name in JSON, which FHIRPath does not know.
+    written = re.sub(r"\.value([A-Z])(\w+)", lambda m: f".value.as({m[1].lower()}{m[2]})", resource["expression"])
+    bases, targets = tuple(resource["base"]), tuple(resource.get("target", ()))
+    return SearchParameter(resource["url"], resource["code"], resource["type"], bases, written, targets, (), "normal")
+
+
 @cache
 def parameters(resource_type: str) -> dict[str, SearchParameter]:
     """Return the type's parameters by code, those of its base types included."""
     found: dict[str, SearchParameter] = {}
     for base in r4().ancestors(resource_type):
-        for row in r4().search_parameters:
+        for row in (*r4().search_parameters, *_added):
             if base in row.bases and (row.expression or row.type == "special"):
                 found.setdefault(row.code, row)
     return found

@@ -6,10 +6,13 @@ https://hl7.org/fhir/us/core/STU6.1/CapabilityStatement-us-core-server.html. The
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+import re
 import tarfile
-from collections.abc import AsyncIterator, Iterable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +24,7 @@ from fhir_server.fhir.fhirpath import Node
 from fhir_server.testing.client import FhirClient, fhir_client
 from tests.conformance.records.synthea import files
 from tests.conformance.records.synthea import load as load_record
-from tests.conformance.search.defined import parameters
+from tests.conformance.search.defined import added, parameters
 from tests.conformance.search.driving import ask, put, read
 from tests.conformance.search.elements import Place, codes, texts
 from tests.conformance.search.oracle import BASE_URL, Oracle
@@ -30,18 +33,18 @@ Json = dict[str, Any]
 SHARED = Path(__file__).parents[4] / "shared"
 ROWS = [SHARED / "requirements" / f"us_core_{version}_searches.csv" for version in ("610", "311")]
 GUIDE = SHARED / "data" / "ig" / "us_core_610.tgz"
+EXAMPLE = re.compile(r"package/example/.*\.json")
 COMPARATORS = ("gt", "ge", "lt", "le")
 MOST_SAMPLES = 2
 PAGE = 250
+# Parameters of the guide that R4 does not have.
+OWN = ("careteam-role", "encounter-discharge-disposition", "goal-description")
+OWN_QUERIES = ("CareTeam?role=x", "Encounter?discharge-disposition=x", "Goal?description=x")
+# What the server cannot read yet.
+AWAITED = {("Condition", "asserted-date")}
+SECONDS_TO_INDEX = 60
 # Asked for where no record has a value: the answer is empty, but it is an answer.
 UNHEARD_OF = {"token": "unheard-of", "reference": "unheard-of", "string": "unheard of", "date": "1800-01-01"}
-# Parameters that the guide adds to those of R4.
-ADDED = {
-    ("CareTeam", "role"),
-    ("Condition", "asserted-date"),
-    ("Encounter", "discharge-disposition"),
-    ("Goal", "description"),
-}
 
 pytestmark = pytest.mark.skipif(
     not (all(path.exists() for path in ROWS) and GUIDE.exists() and files()),
@@ -83,7 +86,7 @@ def wanted() -> list[Wanted]:
                         dict.fromkeys([*(known.values if known else ()), *((n, v) for n, v in values if n in asked)])
                     ),
                 )
-    return [row for row in found.values() if not any((row.type, code) in ADDED for code in row.codes)]
+    return [row for row in found.values() if not any((row.type, code) in AWAITED for code in row.codes)]
 
 
 @dataclass(frozen=True)
@@ -97,21 +100,31 @@ class Hospital:
 @pytest.fixture(scope="module")
 async def hospital() -> AsyncIterator[Hospital]:
     """The records of Synthea's patients and the examples of US Core, on a server that tests only read from."""
-    async with fhir_client(base_url=BASE_URL) as server:
+    own = in_package({f"package/SearchParameter-us-core-{name}.json" for name in OWN}.__contains__)
+    async with fhir_client(base_url=BASE_URL, reindex_grace_seconds="1") as server:
+        await put(server, own)
         loaded = [await load_record(server, path.name, path.read_bytes()) for path in files()]
         keys = [key for one in loaded for key in one.keys.values()]
-        yield Hospital(server, Oracle(await read(server, [*keys, *await put(server, examples())])))
+        examples = [r for r in in_package(EXAMPLE.fullmatch) if r.get("resourceType") not in (None, "Bundle")]
+        for asked in OWN_QUERIES:
+            await ready(server, asked)
+        with added(own):
+            yield Hospital(server, Oracle(await read(server, [*keys, *await put(server, examples)])))
 
 
-def examples() -> list[Json]:
-    """Return the examples of US Core's package."""
-    found = []
+async def ready(server: FhirClient, asked: str) -> None:
+    """Wait until a parameter of the guide is indexed."""
+    end = time.monotonic() + SECONDS_TO_INDEX
+    while (answer := await server.get(asked, prefer="handling=strict")).status_code != 200:
+        assert time.monotonic() < end, answer.text
+        await asyncio.sleep(0.1)
+
+
+def in_package(wanted: Callable[[str], object]) -> list[Json]:
+    """Return the resources of US Core's package in files of wanted names."""
     with tarfile.open(GUIDE) as archive:
-        for member in archive:
-            stream = archive.extractfile(member) if "/example/" in member.name else None
-            if stream is not None and member.name.endswith(".json"):
-                found.append(json.load(stream))
-    return [r for r in found if r.get("resourceType") not in (None, "Bundle")]
+        streams = [archive.extractfile(member) for member in archive if wanted(member.name)]
+        return [json.load(stream) for stream in streams if stream is not None]
 
 
 @pytest.mark.parametrize("row", wanted(), ids=lambda row: f"{row.type}: {'+'.join(row.codes)}")
