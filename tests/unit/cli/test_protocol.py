@@ -106,7 +106,7 @@ async def test_a_head_that_drips_is_ended(before: bytes, data: bytes, answer: by
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200 ")
         got, seconds = await until_closed(reader, writer, data)
         assert got[:13] == answer
-        assert HEAD_SECONDS * 0.8 < seconds < HEAD_SECONDS * 4
+        assert seconds > HEAD_SECONDS * 0.8
 
 
 async def test_a_connection_that_says_nothing_is_closed() -> None:
@@ -121,7 +121,7 @@ async def test_a_head_in_time_has_time_for_its_body_and_its_answer_and_the_conne
         reader, writer = await connect()
         for _ in range(2):
             writer.write(REQUEST[:20])
-            await asyncio.sleep(HEAD_SECONDS / 3)
+            await asyncio.sleep(A_DRIP)
             writer.write(REQUEST[20:-1])
             await asyncio.sleep(HEAD_SECONDS * 2)
             writer.write(REQUEST[-1:])
