@@ -34,9 +34,10 @@ _YIELD_EVERY = 10
 
 @dataclass(slots=True)
 class State:
-    """How far a job is; `is_last` when the walks are done and the look at late writes is under way."""
+    """How far a job is: what it indexes by at least, and `is_last` when it looks at late writes."""
 
     began: int
+    generation: int = -1
     type: int = 0
     after: str = ""
     seen: int = 0
@@ -54,14 +55,15 @@ async def reindex(call: Call, given: Json, progress: JobProgress) -> Json:
     await call.services.following.ask(call.tenant)
     types: list[str] = given["types"]
     below: int | None = given.get("generation")
-    generation = below or call.edition.generation
+    if state.generation < 0:
+        state.generation = below or call.edition.generation
     while state.type < len(types) and not state.is_last:
         await _walk(call, types, below, state, progress)
         state.type, state.after = state.type + 1, ""
     state.is_last = True
-    for resource_type in types if generation else ():
-        await _late(call, resource_type, generation, state, progress)
-    await call.services.settler.ready(call.tenant, generation, frozenset(types))
+    for resource_type in types if state.generation else ():
+        await _late(call, resource_type, state, progress)
+    await call.services.settler.ready(call.tenant, state.generation, frozenset(types))
     counts = [{"name": name, "valueInteger": value} for name, value in _counts(state)]
     return {"resourceType": "Parameters", "parameter": counts}
 
@@ -102,14 +104,14 @@ async def _walk(call: Call, types: list[str], below: int | None, state: State, p
             await progress.save(asdict(state), f"{done}, {state.changed} changed")
 
 
-async def _late(call: Call, resource_type: str, generation: int, state: State, progress: JobProgress) -> None:
+async def _late(call: Call, resource_type: str, state: State, progress: JobProgress) -> None:
     """Go over what was written since shortly before the job began, for what is of an older set all the same."""
     since, after = state.began - MARGIN_MS, ""
     while keys := await call.services.reindexing.keys(call.tenant, resource_type, after, STRIDE, since):
         after = keys[-1]
         while keys:
             some, keys = keys[:FIRST_BATCH], keys[FIRST_BATCH:]
-            _, changed, _ = await _rewritten(call, some, generation)
+            _, changed, _ = await _rewritten(call, some, state.generation)
             state.changed += changed
         await progress.save(asdict(state), f"{resource_type}: what was written meanwhile")
 

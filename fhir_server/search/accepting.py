@@ -6,6 +6,7 @@ derives from a parameter of the specification, or has its url or says the same, 
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ MAX_CUSTOMS = 500
 MAX_EXPRESSION = 2_000
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CHOICE = re.compile(r"(?<=\.)value([A-Z]\w*)\b(?!\s*\()")
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Acceptance:
         rows.sort(key=lambda row: (row[0].type == "composite", row[0].key not in old, row[0].key))
         taken: list[Custom] = []
         for made, resource in rows:
-            if self.findings(resource, taken, made.key):
+            if issues := self.findings(resource, taken, made.key):
+                _log.warning("search_parameter_not_in_force key=%s reason=%s", made.key, issues[0].diagnostics)
                 continue
             same = old.get(made.key)
             if same is not None and same.digest == made.digest:
