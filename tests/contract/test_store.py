@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from random import Random
 from uuid import uuid4
 
 import pytest
@@ -23,11 +24,27 @@ from fhir_server.api import (
     Term,
     Updated,
 )
-from fhir_server.api.criteria import And, Checked, HistoryOf, Moment, Not, Range
+from fhir_server.api.criteria import (
+    And,
+    Checked,
+    Containing,
+    Criterion,
+    HistoryOf,
+    Key,
+    Moment,
+    Not,
+    OfType,
+    Or,
+    Present,
+    Range,
+    all_of,
+)
 from fhir_server.api.ports import TransactionConflict, Writing
+from fhir_server.api.records import UNDATED, Outline
 from fhir_server.store import pages
 from fhir_server.store.documents import HISTORY, INDEXES, to_document, to_history
 from fhir_server.store.mongo import MongoStore, connect
+from tests.unit.search.memory import Kept, meets
 
 
 @pytest.fixture(scope="module", params=["mongojet", "pymongo"])
@@ -271,3 +288,99 @@ async def test_a_page_of_large_resources_ends_early_and_the_next_goes_on(
         assert len(sizes) < 9
     assert found == right
     assert max(sizes) == 3
+
+
+TERMS = range(1, 6)
+RANGES = ("aa1", "aa5\nline", "aa9", "bb1", "bb5", "bb.5")
+CODES = ("code", "date", "status")
+
+
+def scattered(random: Random) -> list[Kept]:
+    """Return resources with a little of everything."""
+    rows = []
+    for number in range(60):
+        index = Index(
+            tuple(random.sample(TERMS, random.randrange(4))),
+            tuple(random.sample(RANGES, random.randrange(4))),
+            random.choice([UNDATED, 0, 5, 6, 7]),
+            tuple(random.sample(CODES, random.randrange(3))),
+        )
+        name = f"{random.choice(['Patient', 'Group', 'Basic'])}/{number}"
+        rows.append(Kept(Stored(name, 1, random.randrange(1000, 1005), b"{}", moment=index.moment), index))
+    return rows
+
+
+def leaf(random: Random) -> Criterion:
+    """Return a criterion without parts, any but Nothing and Everything."""
+    low, high = sorted(random.sample(["aa", "aa5", "aa~", "bb", "bb5", "bb~"], 2))
+    numbers = [None, 5, 6, 7]
+    kinds: list[Criterion] = [
+        Term(tuple(random.sample(TERMS, random.randrange(1, 3))), broad=random.random() < 0.5),
+        Range(low, high),
+        Containing(random.choice(["aa", "bb"]), random.choice(["5", ".", "line", "\nl"])),
+        Present(random.choice(CODES)),
+        Key(tuple(f"{kind}/{n}" for kind in ("Patient", "Group") for n in random.sample(range(60), 5))),
+        OfType(tuple(random.sample(["Patient", "Group", "Basic"], 2))),
+        Moment(random.choice(numbers), random.choice(numbers)),
+        Updated(random.choice([None, 1001, 1002]), random.choice([None, 1003, 1004])),
+    ]
+    return random.choice(kinds)
+
+
+def tree(random: Random, depth: int) -> Criterion:
+    """Return a criterion of parts."""
+    kind = random.choice(["leaf", "and", "or", "not"]) if depth else "leaf"
+    if kind == "leaf":
+        return leaf(random)
+    if kind == "not":
+        return Not(tree(random, depth - 1))
+    parts = tuple(tree(random, depth - 1) for _ in range(random.randrange(2, 4)))
+    return And(parts) if kind == "and" else Or(parts)
+
+
+async def walked(records: Writing, where: Criterion) -> list[str]:
+    """Return the keys of all pages."""
+    found: list[str] = []
+    after: Position | None = None
+    while True:
+        page = await records.search(where, Order(), 7, after)
+        found += [r.key for r in page.records]
+        if not page.more:
+            return found
+        after = Position(page.records[-1].moment, page.records[-1].key)
+
+
+async def test_each_criterion_finds_what_api_criteria_says(store: MongoStore) -> None:
+    """Whatever combination; what the database makes of it is held against the same criterion walked in memory."""
+    random = Random(20)
+    await store.create_tenant("criteria", os.urandom(32))
+    tenant = await store.tenant("criteria")
+    assert tenant is not None
+    records = store.records(Scope(tenant))
+    rows = scattered(random)
+    await records.create([Draft(r.record.key, 1, r.record.updated, b"{}", "PUT", r.index) for r in rows])
+    gone = Draft(rows[0].record.key, 2, 1002, b"", "DELETE", deleted=True)
+    assert await records.replace([(gone, await current(records, gone.key))])
+    checks: list[Criterion] = [Moment(6, None), Not(Range("aa", "aa~")), Or((Moment(None, 6), Range("bb", "bb~")))]
+    for _ in range(80):
+        where = tree(random, 3)
+        if random.random() < 0.4:
+            where = all_of(where, Checked(random.choice(checks)))
+        expected = [r.record for r in rows[1:] if meets(r, where)]
+        expected.sort(key=lambda r: (-r.moment, r.key))
+        found = await walked(records, where)
+        assert found == [r.key for r in expected], where
+        assert sorted(o.key for o in await records.outlines(where, 100)) == sorted(found), where
+        assert await records.count(where) == len(found), where
+        assert await records.count(where, 3) == min(3, len(found)), where
+
+
+async def test_an_outline_has_terms_and_ranges_where_asked(records: Writing) -> None:
+    name, term = key(), uuid4().int >> 65
+    await records.create([Draft(name, 1, 77, b"{}", "PUT", Index((term,), ("b", "a"), 5))])
+    assert await records.outlines(Term((term,)), 9) == [Outline(name, 77, 5)]
+    assert await records.outlines(Term((term,)), 9, terms=True) == [Outline(name, 77, 5, (term,))]
+    assert await records.outlines(Term((term,)), 9, ranges=True) == [Outline(name, 77, 5, (), ("b", "a"))]
+    assert await records.outlines(Term((term,)), 1, terms=True, ranges=True) == [
+        Outline(name, 77, 5, (term,), ("b", "a"))
+    ]
