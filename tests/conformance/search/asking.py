@@ -29,7 +29,7 @@ UNITS = [
     "|http://acme.org/units|mg",
 ]
 GENDERS = ["male", "FEMALE", "other", "http://hl7.org/fhir/administrative-gender|male"]
-CONCEPTS = {"code", "category", "value-concept", "identifier", "combo-code", "component-code", "type", "characteristic"}
+CONCEPTS = {"code", "category", "value-concept", "combo-code", "component-code", "type", "characteristic"}
 IN_PATIENTS = {"Observation", "Condition", "Encounter", "Provenance", "RiskAssessment", "MedicationRequest", "Group"}
 ECHOED = {"", "exact", "contains", "not", "above", "below"}
 SORTABLE = {"string", "token", "date", "number", "uri"}
@@ -118,7 +118,7 @@ def _modified(kind: str, code: str) -> list[Made]:
         return [_values(kind, code)]
     found = [one_of(["true", "false"]).map(lambda text: (f"{code}:missing", text))]
     for modifier in MODIFIERS.get(defined, ()):
-        if code not in ("questionnaire",):
+        if code != "questionnaire" and (modifier, code) != ("identifier", "patient"):
             values = tokens if modifier == "identifier" else value(kind, code).filter(lambda v: "urn:" not in v)
             found.append(values.map(lambda v, m=modifier: (f"{code}:{m}", v)))
     if code in CONCEPTS:
@@ -286,7 +286,7 @@ def echoed(draw: Any, oracle: Oracle, path: str, pair: Pair) -> Pair:
     name = pair[0]
     if name in ASKED[kind] and not echoes(oracle, kind, code):
         name = code = draw(one_of([c for c in ASKED[kind] if echoes(oracle, kind, c)] or [code]))
-    values = echoes(oracle, kind, code)
+    values = [v for v in echoes(oracle, kind, code) if modifier not in ("above", "below") or "urn:" not in v]
     if not values:
         return pair
     ordered = parameters(kind)[code].type in ORDERED

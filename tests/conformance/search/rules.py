@@ -218,6 +218,8 @@ def reference(node: Node, asked: Asked) -> bool:
     if asked.modifier == "identifier":
         return "identifier" in value and token(Node(value["identifier"], "Identifier"), Asked(asked.text))
     own, wanted = link(value.get("reference", ""), asked.base_url), link(asked.plain, asked.base_url)
+    if own.startswith("#"):  # nothing outside of the resource can mean what is contained in it
+        return False
     if asked.modifier:
         return own.startswith(asked.modifier + "/") and own in (wanted, f"{asked.modifier}/{wanted}")
     if _ID.fullmatch(wanted):
