@@ -19,7 +19,7 @@ from terminology.shapes import shaped
 from terminology.sources import Sources, VersionRules
 from terminology.valueset import ValueSet
 
-MAX_VERSIONS = 200
+MAX_VERSIONS = 100
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 PARAMETER = "http://hl7.org/fhir/StructureDefinition/valueset-expansion-parameter"
 

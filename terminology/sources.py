@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,24 +30,36 @@ LARGE = 250_000
 
 
 class Remembered(Generic[_T]):
-    """The last results of a function of bytes: as many as their sources stay under a size, but always the last one."""
+    """The last results of a function of bytes: as many as their sources stay under a size, but always the last one.
+
+    Large sources are worked on in threads, so what is known is changed under a lock.
+    """
 
     def __init__(self, make: Callable[[bytes], _T], size: int = MAX_REMEMBERED_BYTES) -> None:
         self._make, self._size = make, size
-        self._held = 0
+        self._lock = Lock()
         self._known: OrderedDict[bytes, _T] = OrderedDict()
 
     def __call__(self, raw: bytes) -> _T:
         """Return what the function makes of the bytes."""
-        found = self._known.get(raw)
+        found = self.known(raw)
         if found is not None:
-            self._known.move_to_end(raw)
             return found
-        made = self._known[raw] = self._make(raw)
-        self._held = sum(map(len, self._known))
-        while (self._held > self._size and len(self._known) > 1) or len(self._known) > MAX_REMEMBERED:
-            self._held -= len(self._known.popitem(last=False)[0])
+        made = self._make(raw)
+        with self._lock:
+            self._known[raw] = made
+            held = sum(map(len, self._known))
+            while (held > self._size and len(self._known) > 1) or len(self._known) > MAX_REMEMBERED:
+                held -= len(self._known.popitem(last=False)[0])
         return made
+
+    def known(self, raw: bytes) -> _T | None:
+        """Return the result if it is remembered."""
+        with self._lock:
+            found = self._known.get(raw)
+            if found is not None:
+                self._known.move_to_end(raw)
+        return found
 
 
 def _code_system(raw: bytes) -> CodeSystem:
@@ -179,16 +192,16 @@ class Sources:
 
     async def _candidates(self, kind: str, url: str) -> AsyncIterator[list[tuple[bytes, _Head]]]:
         """Yield the versions there are, nearest source first."""
-        yield list(_heads(_encoded(self.given, kind, url)))
-        yield list(_heads(await self.library.find(kind, url)))
+        yield [(raw, self._head(raw)) for raw in _encoded(self.given, kind, url)]
+        yield [(raw, self._head(raw)) for raw in await self.library.find(kind, url)]
         core = core_terminology(kind, url)
-        yield [] if core is None else list(_heads([core]))
+        yield [] if core is None else [(core, self._head(core))]
+
+    def _head(self, raw: bytes) -> _Head:
+        """Return the head of a resource: to read through the bytes of a large one takes milliseconds."""
+        known = self.memory.code_systems.known(raw) if len(raw) > LARGE else None
+        return msgspec.json.decode(raw, type=_Head) if known is None else _Head(known.version, known.content)
 
 
 def _encoded(given: Sequence[Json], kind: str, url: str) -> list[bytes]:
     return [encode(r) for r in given if (r.get("resourceType"), r.get("url")) == (kind, url)]
-
-
-def _heads(found: Sequence[bytes]) -> Iterator[tuple[bytes, _Head]]:
-    for raw in found:
-        yield raw, msgspec.json.decode(raw, type=_Head)
