@@ -93,7 +93,8 @@ def times(value: Any, type_name: str) -> Iterator[tuple[int, int]]:
             return
     elif type(value) is dict:
         if type_name == "Period":
-            yield _period(value)
+            if "start" in value or "end" in value:
+                yield _period(value)
         elif type_name == "Timing":
             yield from _outer_limits(value)
 

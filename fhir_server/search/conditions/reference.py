@@ -23,7 +23,7 @@ def reference(one: Filter, index: Index) -> Condition:
             f"{name}:identifier{SEPARATOR}{ANY_SYSTEM if system is None else system}{SEPARATOR}{code or ''}"
             for system, code in asks
         ]
-        return Condition(index.texts(texts))
+        return Condition(index.texts(texts), exact=not one.parameter.target_type)
     if one.modifier:
         if one.modifier not in r4().resource_types:
             raise unsupported(one)

@@ -180,7 +180,7 @@ def display_texts(value: Any, type_name: str) -> Iterator[str]:
         yield from _strings(value)
         return
     if type_name == "Identifier":
-        value, type_name = value.get("type", {}), "CodeableConcept"
+        yield from _strings(value.get("type", {}).get("text"))
     if type_name == "CodeableConcept":
         yield from _strings(value.get("text"))
         for coding in value.get("coding", ()):
