@@ -163,7 +163,9 @@ def compose(
         following=following,
         reindexing=MongoReindexing(driver),
         terminology=terminology(settings.terminology),
-        limits=Limits(settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir),
+        limits=Limits(
+            settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir, settings.references
+        ),
     )
 
 

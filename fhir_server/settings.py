@@ -118,6 +118,11 @@ class Settings:
     max_body_bytes: int = setting(64 * MEGABYTE, "The largest request body taken, in bytes.", least=1024)
     default_page: int = setting(50, "Entries on a page of search results when _count is not given.", least=1)
     max_page: int = setting(1000, "The largest _count honoured.", least=1, most=10_000)
+    references: str = setting(
+        "accept",
+        "What to do with a reference to what is not on this server: accept it, or check and refuse the resource.",
+        choices=("accept", "check"),
+    )
     gzip_level: int = setting(1, "Compression of answers: 0 none, 1 fast, 3 smallest.", least=0, most=3)
     cursor_key: str = setting(
         "",

@@ -15,6 +15,7 @@ from fhir_server.api.criteria import Order
 from fhir_server.api.errors import Conflict, Duplicate, InvalidRequest, MultipleMatches
 from fhir_server.api.ports import Answer, Reading, TransactionConflict, Writing
 from fhir_server.api.records import Draft, Stored
+from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.services import Call
 from fhir_server.search import walking
 from fhir_server.search.plan import Plan
@@ -67,6 +68,8 @@ async def create_unless_matched(
         if found:
             one = found[0]
             return Answer("ok", one.raw, one.key, one.version, one.updated, f"{one.key}/_history/{one.version}")
+        if attempt == 0:
+            await check_references(call, made)
         try:
             async with call.services.store.transaction(call.scope) as records:
                 await records.reserve(reservation(resource_type, query), made.key, call.services.clock.now())

@@ -7,6 +7,7 @@ from fhir_server.api.ports import Answer
 from fhir_server.api.records import Draft
 from fhir_server.interactions.conditional import create_unless_matched
 from fhir_server.interactions.drafting import checked, draft
+from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 
@@ -23,6 +24,7 @@ async def create(call: Call, route: Route) -> Answer:
     made = draft(call, resource, call.services.ids.new_id(), 1, "POST")
     if condition := call.request.conditions.if_none_exist:
         return await create_unless_matched(call, route.type, condition, made)
+    await check_references(call, made)
     await call.records.create([made])
     return created(made)
 

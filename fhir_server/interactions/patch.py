@@ -11,6 +11,7 @@ from fhir_server.fhir.json import decode_stored
 from fhir_server.fhir.patch import PatchError, apply_fhirpath_patch, apply_json_patch, apply_merge_patch
 from fhir_server.interactions.conditional import single_match
 from fhir_server.interactions.drafting import checked, draft, is_unchanged
+from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 from fhir_server.interactions.update import MAX_TRIES, check_preconditions
@@ -49,6 +50,7 @@ async def apply(call: Call, key: str) -> Answer:
         if is_unchanged(changed, current):
             return Answer("ok", current.raw, key, current.version, current.updated)
         made = draft(call, changed, current.id, current.version + 1, "PATCH")
+        await check_references(call, made, current)
         if await call.records.replace([(made, current)]):
             return Answer("ok", made.raw, key, made.version, made.updated, f"{key}/_history/{made.version}")
     raise Conflict(f"{key} is being changed by too many writers at once. Try again.")

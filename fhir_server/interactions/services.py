@@ -31,6 +31,7 @@ class Limits:
     max_page: int = 1000
     import_hosts: tuple[str, ...] = ()
     import_dir: str = ""
+    references: str = "accept"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ checking, ids, links between entries. What conditions match is looked up inside 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from fhir_server.fhir.bundles import bundle
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.interactions.drafting import RECREATED, body_id, draft, is_unchanged, key_of
 from fhir_server.interactions.entries import Entry, StatusOf, answered, at_entry, entry_of
+from fhir_server.interactions.integrity import missing_references
 from fhir_server.interactions.linking import Links
 from fhir_server.interactions.naming import DRAFTED, Work, name
 from fhir_server.interactions.route import Route
@@ -81,7 +82,7 @@ async def _check(call: Call, entries: list[Entry]) -> None:
             issues.append(Issue("invalid", text, f"{entry.expression}.resource"))
             continue
         found = [i for i in validate(body, allow_conditional_references=True) if i.severity in ("error", "fatal")]
-        issues += at_entry(Unprocessable(issues=found), entry.expression).issues if found else ()
+        issues += _at(entry, found) if found else ()
     if issues := issues or _parameter_issues(call, entries):
         raise Unprocessable(issues=issues)
 
@@ -130,6 +131,7 @@ async def _run(call: Call, entries: list[Entry], ids: dict[int, str], work: Work
     await links.resolve_conditional(entries)
     in_order = sorted(others, key=lambda e: ORDER.index(e.request.method))
     await _perform(call, [e for e in in_order if e.route.interaction in DRAFTED], work, links, perform)
+    await _check_references(call, work)
     await records.create([made for _, made in work.creates])
     await _replace(records, work)
     # Patches, operations and reads go by themselves, on the transaction's records with what has been written.
@@ -144,6 +146,20 @@ async def _perform(call: Call, entries: list[Entry], work: Work, links: Links, p
             await _one(call, entry, work, links, perform)
         except Failure as failure:
             raise at_entry(failure, entry.expression) from None
+
+
+async def _check_references(call: Call, work: Work) -> None:
+    """Refuse links to what is neither there nor written by another entry; all issues are reported together."""
+    written = {made.key: entry for entry, made in work.creates} | {made.key: entry for entry, made, _ in work.changes}
+    drafts = [(made, None) for _, made in work.creates] + [(made, old) for _, made, old in work.changes]
+    found = await missing_references(call, drafts, written)
+    issues = [i for made, some in found for i in _at(written[made.key], some)]
+    if issues:
+        raise Unprocessable(issues=issues)
+
+
+def _at(entry: Entry, issues: Sequence[Issue]) -> Sequence[Issue]:
+    return at_entry(Unprocessable(issues=issues), entry.expression).issues
 
 
 async def _replace(records: Writing, work: Work) -> None:

@@ -10,6 +10,7 @@ from fhir_server.api.records import Stored
 from fhir_server.interactions.conditional import create_unless_matched, id_taken, single_match
 from fhir_server.interactions.create import created
 from fhir_server.interactions.drafting import RECREATED, body_id, checked, draft, is_unchanged
+from fhir_server.interactions.integrity import check_references
 from fhir_server.interactions.route import Route
 from fhir_server.interactions.services import Call
 
@@ -71,6 +72,7 @@ async def put(call: Call, key: str, resource: Json) -> Answer:
         check_preconditions(call, current)
         if current is None:
             made = draft(call, resource, key.partition("/")[2], 1, "PUT")
+            await check_references(call, made)
             try:
                 await call.records.create([made])
             except Duplicate:
@@ -79,6 +81,7 @@ async def put(call: Call, key: str, resource: Json) -> Answer:
         if is_unchanged(resource, current):
             return Answer("ok", current.raw, key, current.version, current.updated)
         made = draft(call, resource, current.id, current.version + 1, RECREATED if current.deleted else "PUT")
+        await check_references(call, made, current)
         if await call.records.replace([(made, current)]):
             answer = created(made)
             return answer if current.deleted else Answer("ok", *_fields(answer))

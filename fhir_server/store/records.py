@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
@@ -59,17 +60,19 @@ class Records:
         """Return the current version (maybe a deleted one), or None where there is none to be seen."""
         if self._session is not None:
             return (await self._fetch([key], PROJECTION)).get(key)
-        group = (self._scope.tenant.database, self._scope.access.predicate)
-        return await self._coalescer.read(group, self._fetch_plain, key)
+        return await self._coalesced(key)
 
     async def read_many(self, keys: Sequence[str]) -> dict[str, Stored]:
         """Return the current versions that exist, by key; a few share a command with other reads under way."""
         if self._session is not None or len(keys) > FEW_KEYS:
             return await self._fetch(keys, PROJECTION)
-        group = (self._scope.tenant.database, self._scope.access.predicate)
-        futures = [(key, self._coalescer.read(group, self._fetch_plain, key)) for key in dict.fromkeys(keys)]
+        futures = [(key, self._coalesced(key)) for key in dict.fromkeys(keys)]
         found = [(key, await future) for key, future in futures]
         return {key: record for key, record in found if record is not None}
+
+    def _coalesced(self, key: str) -> asyncio.Future[Stored | None]:
+        group = (self._scope.tenant.database, self._scope.access.predicate)
+        return self._coalescer.read(group, self._fetch_plain, key)
 
     async def current(self, keys: Sequence[str]) -> dict[str, Stored]:
         """Return the current versions with all that `replace` needs."""
