@@ -124,7 +124,7 @@ def test_one_of_several_values_is_enough_and_not_wants_none(matches: Callable[..
         (OBSERVATION, "code:text", "panel", False),
         (OBSERVATION, "code:text", "85354-9", False),
         (OBSERVATION, "_tag:text", "for", True),
-        (PATIENT, "identifier:text", "medical", True),
+        (PATIENT, "identifier:text", "medical", False),
         (PATIENT, "identifier:text", "chart", True),
         (PATIENT, "identifier:text", "bare", False),
         (PATIENT, "identifier:of-type", r"urn:types|mr|ab\|12", True),
