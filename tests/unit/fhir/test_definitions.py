@@ -25,7 +25,7 @@ def test_the_compiler_gives_the_tables_that_are_shipped(shared_data: Path) -> No
 def test_the_tables_hold_all_of_r4() -> None:
     definitions = r4()
     assert len(definitions.resource_types) == 146
-    assert len(definitions.search_parameters) == 1390
+    assert len(definitions.search_parameters) == 1387
     assert sorted(definitions.compartments) == ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"]
     assert definitions.ancestors("Age") == ("Age", "Quantity", "Element")
     value = definitions.types["Observation"].element("value")
