@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 from urllib.parse import unquote_plus
@@ -31,7 +32,19 @@ EXAMPLES = os.environ.get("SEARCH_EXAMPLES", "15" if os.environ.get("FHIR_ENGINE
 QUERIES = 32
 TAGS = "http://example.org/examples"
 
+UNTAGGED = 150
+
+
+@dataclass
+class Everything:
+    """All that examples have loaded, and one query of each."""
+
+    resources: list[Json] = field(default_factory=list)
+    queries: list[tuple[str, Pairs]] = field(default_factory=list)
+
+
 numbered = count()
+everything = Everything()
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +73,16 @@ async def test_the_server_finds_what_the_oracle_finds(
         raise AssertionError("\n".join([unquote_plus(asking.url(path, asked)), *map(_text, few), *found.values()]))
 
 
+async def test_the_server_finds_it_among_all_the_others_too(server: FhirClient) -> None:
+    """Without the tag the database has other ways to go."""
+    if not everything.queries:
+        pytest.skip("asks what the examples of the other test have loaded")
+    oracle = Oracle(everything.resources)
+    for path, pairs in everything.queries[-UNTAGGED:]:
+        url = asking.url(path, [*(pair for pair in pairs if pair[0] != "_count"), ("_count", "100")])
+        assert not await compared(server, oracle, url), unquote_plus(url)
+
+
 async def disagreements(
     server: FhirClient, resources: list[Json], queries: list[tuple[str, Pairs]]
 ) -> dict[tuple[str, tuple[tuple[str, str], ...]], str]:
@@ -67,7 +90,10 @@ async def disagreements(
     mark = f"x{next(numbered)}-"
     tag = {"meta": {"tag": [{"system": TAGS, "code": mark}]}}
     placed = generating.placed([resources, queries], mark)
-    oracle = Oracle(await load(server, [{**resource, **tag} for resource in placed[0]]))
+    kept = await load(server, [{**resource, **tag} for resource in placed[0]])
+    oracle = Oracle(kept)
+    everything.resources.extend(kept)
+    everything.queries.append(placed[1][0])
     found = {}
     for query, (path, pairs) in zip(queries, placed[1], strict=True):
         url = asking.url(path, [*pairs, ("_tag", f"{TAGS}|{mark}")])
