@@ -32,7 +32,7 @@ from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import route
 from fhir_server.interactions.search import search
 from fhir_server.interactions.services import Call, Limits, Services
-from fhir_server.interactions.settling import Settler
+from fhir_server.interactions.settling import REINDEX, Settler
 from fhir_server.kernel.jobs import JobRunner
 from fhir_server.kernel.ports import terminology
 from fhir_server.kernel.registry import Registry, build, discover
@@ -99,9 +99,14 @@ class App:
         self._dispatcher = Dispatcher(status_line)
         edge = Edge(settings.base_url, settings.max_body_bytes, settings.cors_origins, settings.gzip_level)
         self._fhir = FhirApp(self.services, self._dispatcher, edge, self._metrics, request_log(settings))
-        following, owner = self.services.following, f"{os.getpid()}-{uuid4()}"
-        runner = JobRunner(self.services.jobs, lambda: following.tenants, self._run_job, self.services.clock, owner)
-        self._tasks = [asyncio.create_task(runner.run_forever()), asyncio.create_task(following.run_forever())]
+        following = self.services.following
+        runners = [self._runner(self.services, kind) for kind in ("", REINDEX)]
+        running = [following.run_forever(), *(runner.run_forever() for runner in runners)]
+        self._tasks = [asyncio.create_task(one) for one in running]
+
+    def _runner(self, services: Services, kind: str) -> JobRunner:
+        tenants, owner = services.following.tenants, f"{os.getpid()}-{uuid4()}"
+        return JobRunner(services.jobs, tenants, self._run_job, services.clock, owner, kind)
 
     async def stop(self) -> None:
         """Leave jobs to others and drop the connections."""

@@ -137,8 +137,8 @@ class Jobs(Protocol):
         """Return a job."""
         ...
 
-    async def claim(self, tenant: Tenant, owner: str, now: int) -> JobRecord | None:
-        """Take the oldest job that nobody holds, or whose holder has gone silent."""
+    async def claim(self, tenant: Tenant, owner: str, now: int, kind: str = "") -> JobRecord | None:
+        """Take the oldest job, of one kind or any, that nobody holds, or whose holder has gone silent."""
         ...
 
     async def save(self, tenant: Tenant, job_id: str, owner: str, checkpoint: Json, message: str, now: int) -> bool:

@@ -53,9 +53,8 @@ class Following:
         self._tenants: dict[str, Tenant] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    @property
     def tenants(self) -> list[Tenant]:
-        """The tenants this process has served."""
+        """Return the tenants this process has served."""
         return list(self._tenants.values())
 
     def is_late(self, tenant: Tenant) -> bool:

@@ -42,10 +42,16 @@ class Progress:
 
 
 class JobRunner:
-    """Polls the queue until it is stopped. A job that dies with its process is taken up by another's runner."""
+    """Polls the queue until it is stopped. A job that dies with its process is taken up by another's runner.
 
-    def __init__(self, jobs: Jobs, tenants: Callable[[], list[Tenant]], run: Run, clock: Clock, owner: str) -> None:
+    With a `kind` it runs such jobs only: they need not wait for the long ones of others.
+    """
+
+    def __init__(
+        self, jobs: Jobs, tenants: Callable[[], list[Tenant]], run: Run, clock: Clock, owner: str, kind: str = ""
+    ) -> None:
         self._jobs, self._tenants, self._run, self._clock, self._owner = jobs, tenants, run, clock, owner
+        self._kind = kind
 
     async def run_forever(self) -> None:
         """Run jobs as they come. Ends when cancelled; a job under way is left to be taken up again."""
@@ -61,7 +67,7 @@ class JobRunner:
 
     async def run_one(self, tenant: Tenant) -> bool:
         """Claim and run one job of a tenant; False when there is none."""
-        job = await self._jobs.claim(tenant, self._owner, self._clock.now())
+        job = await self._jobs.claim(tenant, self._owner, self._clock.now(), self._kind)
         if job is None:
             return False
         progress = Progress(self._jobs, tenant, job, self._owner, self._clock)

@@ -31,7 +31,7 @@ class MongoJobs:
         found = await self._driver.command(tenant.database, {"find": JOBS, "filter": {"_id": job_id}, "limit": 1})
         return next((_record(row) for row in found["cursor"]["firstBatch"]), None)
 
-    async def claim(self, tenant: Tenant, owner: str, now: int) -> JobRecord | None:
+    async def claim(self, tenant: Tenant, owner: str, now: int, kind: str = "") -> JobRecord | None:
         """Take the oldest job that nobody holds; one that lost its holder too often is given up."""
         lost = {"state": "running", "lease": {"$lt": now}, "attempts": {"$gte": MAX_ATTEMPTS}}
         gone = {"$set": {"state": "failed", "result": {"diagnostics": f"given up after {MAX_ATTEMPTS} attempts"}}}
@@ -41,7 +41,7 @@ class MongoJobs:
             tenant.database,
             {
                 "findAndModify": JOBS,
-                "query": {"state": {"$in": list(OPEN)}, "lease": {"$lt": now}},
+                "query": {"state": {"$in": list(OPEN)}, "lease": {"$lt": now}, **({"kind": kind} if kind else {})},
                 "sort": {"created": 1},
                 "update": {
                     "$set": {"state": "running", "owner": owner, "lease": now + LEASE_MS},

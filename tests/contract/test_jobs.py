@@ -47,6 +47,14 @@ async def test_a_job_is_held_by_one_until_its_lease_runs_out(queue: tuple[MongoJ
     assert (found.state, found.checkpoint) == ("running", {"at": 5})
 
 
+async def test_a_claim_may_be_for_one_kind(queue: tuple[MongoJobs, Tenant]) -> None:
+    jobs, tenant = queue
+    for number, kind in enumerate(["import", "reindex", "import"]):
+        await jobs.add(tenant, JobRecord(f"{number}", kind, "", {}), number)
+    taken = [await jobs.claim(tenant, "w", 9, kind) for kind in ("reindex", "reindex", "", "import", "")]
+    assert [job and job.id for job in taken] == ["1", None, "0", "2", None]
+
+
 @pytest.mark.parametrize("comes_on", [False, True])
 async def test_a_job_is_given_up_when_it_never_comes_on(queue: tuple[MongoJobs, Tenant], comes_on: bool) -> None:
     jobs, tenant = queue

@@ -50,7 +50,7 @@ async def idle() -> AsyncIterator[FhirClient]:
 def calling(client: FhirClient) -> Call:
     services = client.app.services
     assert services is not None
-    scope = Scope(services.following.tenants[0])
+    scope = Scope(services.following.tenants()[0])
     return Call(services, scope, "http://testserver/fhir", Request("POST", ()), services.store.records(scope))
 
 

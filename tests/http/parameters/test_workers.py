@@ -32,7 +32,7 @@ async def workers() -> AsyncIterator[list[FhirClient]]:
 def generation(client: FhirClient) -> int:
     services = client.app.services
     assert services is not None
-    return services.editions.of(services.following.tenants[0]).generation
+    return services.editions.of(services.following.tenants()[0]).generation
 
 
 async def test_the_others_hear_of_it_by_themselves(workers: list[FhirClient]) -> None:
