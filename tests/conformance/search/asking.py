@@ -29,7 +29,7 @@ UNITS = [
     "|http://acme.org/units|mg",
 ]
 GENDERS = ["male", "FEMALE", "other", "http://hl7.org/fhir/administrative-gender|male"]
-CONCEPTS = {"code", "category", "value-concept", "combo-code", "component-code", "type", "characteristic"}
+CONCEPTS = {"code", "category", "value-concept", "identifier", "combo-code", "component-code", "type", "characteristic"}
 IN_PATIENTS = {"Observation", "Condition", "Encounter", "Provenance", "RiskAssessment", "MedicationRequest", "Group"}
 ECHOED = {"", "exact", "contains", "not", "above", "below"}
 SORTABLE = {"string", "token", "date", "number", "uri"}
@@ -138,7 +138,8 @@ def chained(kind: str, depth: int) -> Made:
     if depth:
         for code, targets in LINKS.get(kind, {}).items():
             for target in targets:
-                heads = [f"{code}:{target}.", f"{code}."] if len(targets) == 1 else [f"{code}:{target}."]
+                only = parameters(kind)[code].targets == (target,)
+                heads = [f"{code}:{target}.", f"{code}."] if only else [f"{code}:{target}."]
                 ways.append(_joined(one_of(heads), chained(target, depth - 1)))
         for source, links in LINKS.items():
             for code, targets in links.items():

@@ -140,10 +140,11 @@ class Oracle:
     def _targets(self, place: Place, code: str, modifier: str) -> Iterator[Place]:
         """Yield what a reference parameter points to, contained resources included. #chaining, #contained"""
         for node in self.nodes(place, code):
-            literal = node.value.get("reference", "") if isinstance(node.value, dict) else ""
-            target = self._target(place, literal)
-            if target is not None and modifier in ("", target.type):
-                yield target
+            named = self.named(node)
+            inner = self._target(place, node.value["reference"]) if _is_inside(node) else None
+            for target in (inner,) if inner else (Place(self.resources[k], self.resources[k]) for k in sorted(named)):
+                if modifier in ("", target.type):
+                    yield target
 
     def _target(self, place: Place, literal: str) -> Place | None:
         if literal.startswith("#"):
@@ -157,12 +158,23 @@ class Oracle:
         _, kind, code, rest = name.split(":", 3)
         return any(self.refers(r, code, key_of(place.resource)) and self.meets(r, rest, value) for r in self._all(kind))
 
+    def named(self, node: Node) -> set[str]:
+        """Return the keys of what is there of what a Reference or a canonical names: of a version, where it names one.
+
+        https://hl7.org/fhir/R4/references.html#canonical
+        """
+        if isinstance(node.value, dict):
+            key = link(node.value.get("reference", ""), self.base_url)
+            return {key} & self.resources.keys()
+        url, _, version = str(node.value).partition("|")
+        named = (key for key, r in self.resources.items() if r.get("url") == url and version in ("", r.get("version")))
+        return set(named)
+
     def refers(self, place: Place, code: str, key: str) -> bool:
         """Whether a reference parameter of a resource points to a key of this server."""
-        return any(
-            link(n.value.get("reference", ""), self.base_url) == key
-            for n in self.nodes(place, code)
-            if isinstance(n.value, dict)
+        links = (n.value.get("reference", "") for n in self.nodes(place, code) if isinstance(n.value, dict))
+        return any(link(literal, self.base_url) == key for literal in links) or any(
+            key in self.named(n) for n in self.nodes(place, code) if isinstance(n.value, str)
         )
 
     def _all(self, kind: str) -> Iterator[Place]:
@@ -194,3 +206,7 @@ class Oracle:
 
 def _is_only_extended(value: object) -> bool:
     return isinstance(value, dict) and not value.keys() - {"id", "extension"}
+
+
+def _is_inside(node: Node) -> bool:
+    return isinstance(node.value, dict) and str(node.value.get("reference", "")).startswith("#")

@@ -19,7 +19,6 @@ from tests.conformance.search.elements import (
     codes,
     fold,
     key_of,
-    link,
     numbers,
     quantities,
     texts,
@@ -141,6 +140,5 @@ def _joined(oracle: Oracle, key: str, name: str, value: str) -> set[str]:
 
 
 def _links(oracle: Oracle, key: str, code: str) -> set[str]:
-    values = (n.value for n in oracle.nodes(Place(oracle.resources[key], oracle.resources[key]), code))
-    literals = {link(v["reference"], oracle.base_url) for v in values if isinstance(v, dict) and "reference" in v}
-    return {k for k in literals if k in oracle.resources}
+    place = Place(oracle.resources[key], oracle.resources[key])
+    return {named for node in oracle.nodes(place, code) for named in oracle.named(node)}

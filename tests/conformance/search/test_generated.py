@@ -68,7 +68,7 @@ async def test_the_server_finds_what_the_oracle_finds(
 ) -> None:
     resources, queries = example
     for path, pairs in await disagreements(server, resources, queries):
-        few, asked = await smallest(resources, pairs, lambda r, p, path=path: _still(server, path, r, p))
+        few, asked = await smallest(resources, list(pairs), lambda r, p, path=path: _still(server, path, r, p))
         found = await disagreements(server, few, [(path, asked)])
         raise AssertionError("\n".join([unquote_plus(asking.url(path, asked)), *map(_text, few), *found.values()]))
 

@@ -28,6 +28,7 @@ from tests.conformance.search.defined import added, parameters
 from tests.conformance.search.driving import ask, put, read
 from tests.conformance.search.elements import Place, codes, texts
 from tests.conformance.search.oracle import BASE_URL, Oracle
+from tests.conformance.search.ordering import included
 
 Json = dict[str, Any]
 SHARED = Path(__file__).parents[4] / "shared"
@@ -133,6 +134,8 @@ async def test_a_search_of_us_core_finds_what_the_oracle_finds(hospital: Hospita
     for asked in dict.fromkeys(queries(hospital.oracle, row)):
         answered = await ask(hospital.server, f"{asked}&_count={PAGE}")
         assert answered.matches == hospital.oracle.search(asked), asked
+        for matches, extra in answered.pages:
+            assert sorted(extra) == sorted(included(hospital.oracle, matches, asked)), asked
         found += len(answered.matches)
     assert (found > 0) is bool(sampled(hospital.oracle, row))
 
@@ -147,6 +150,9 @@ def queries(oracle: Oracle, row: Wanted) -> Iterator[str]:
             day = sample[code][:10]
             yield from (query(row, sample | {code: comparator + day}) for comparator in COMPARATORS)
             yield query(row, sample | {code: f"ge{day}"}) + f"&{code}=lt{int(day[:4]) + 2}"
+        if row.codes == ("patient",):
+            yield query(row, sample) + "&_revinclude=Provenance:target"
+            yield query(row, sample) + f"&_include={row.type}:*"
     for code in row.several:
         listed = [text for name, values in row.values if name == code for text in values]
         yield query(row, samples[0] | {code: ",".join(dict.fromkeys([*(s[code] for s in samples), *listed]))})
