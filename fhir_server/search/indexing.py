@@ -39,7 +39,7 @@ from fhir_server.search.terms import (
     ordered_time,
     range_prefix,
 )
-from fhir_server.search.units import unit_name
+from fhir_server.search.units import in_index
 from fhir_server.search.values import (
     identifier_types,
     numbers,
@@ -55,7 +55,11 @@ Json = dict[str, Any]
 
 COMPARTMENT = "~"
 CONTAINED = "#"
+# A resource with more terms than this has its longest lists last (a large CodeSystem its codes): SecantusDB keeps the
+# first 10,000 keys of a document in a compound index.
+MANY = 5_000
 PAIRED = ("code", "category")
+_NO_VALUE = ("id", "extension")
 _CANONICAL_VERSION = "|"
 
 
@@ -105,7 +109,8 @@ class Indexer:
         for contained in resource.get("contained", ()):
             self._plan_of(contained["resourceType"], CONTAINED).collect(contained, found)
         term = self.hash_of(tenant)
-        return Index(tuple(map(term, found.terms)), tuple(found.ranges), found.moment, tuple(found.present))
+        texts = found.terms if len(found.terms) < MANY else _fewest_first(found.terms)
+        return Index(tuple(map(term, texts)), tuple(found.ranges), found.moment, tuple(found.present))
 
     def principal_date(self, resource_type: str) -> str:
         """Return the code of the type's principal date parameter, or ''."""
@@ -167,7 +172,7 @@ class TypePlan:
         for presence, evaluate, collect in self._steps:
             nodes = evaluate(resource)
             if nodes:
-                if has_value(nodes):
+                if _is_plainly_there(nodes[0].value) or has_value(nodes):
                     present.append(presence)
                 collect(nodes, found)
         if self._is_contained:
@@ -195,6 +200,11 @@ class TypePlan:
                         found.terms.add(f"{pair}{ANY_SYSTEM}{SEPARATOR}{code}")
 
 
+def _is_plainly_there(value: Any) -> bool:
+    """Whether a value is one at first sight, as nearly all are; the others are looked at more closely."""
+    return type(value) is str or (type(value) is dict and next(iter(value), "id") not in _NO_VALUE)
+
+
 def _pair(resource_type: str, parameters: Mapping[str, Parameter]) -> tuple[str, tuple[str, ...]]:
     patient = parameters.get("patient")
     if patient is None or patient.type != "reference":
@@ -203,16 +213,30 @@ def _pair(resource_type: str, parameters: Mapping[str, Parameter]) -> tuple[str,
     return (patient.index_name, others) if others else ("", ())
 
 
+def _fewest_first(texts: Iterable[str]) -> list[str]:
+    """Return the terms of parameters with few of them before those of parameters with many."""
+    by_name: dict[str, list[str]] = {}
+    for text in texts:
+        by_name.setdefault(text.partition(SEPARATOR)[0], []).append(text)
+    return [text for row in sorted(by_name.values(), key=len) for text in row]
+
+
 def _tokens(name: str, nodes: Iterable[Node], found: Found) -> None:
     seen = found.tokens.setdefault(name, [])
+    add = found.terms.add
     for node in nodes:
+        named = ""
         for system, text in tokens(node.value, node.type):
             code = text.casefold()
             seen.append((system, code))
-            found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}{code}")
-            found.terms.add(f"{name}{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
-        for system in systems(node.value, node.type):
-            found.terms.add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
+            add(f"{name}{SEPARATOR}{system}{SEPARATOR}{code}")
+            add(f"{name}{SEPARATOR}{ANY_SYSTEM}{SEPARATOR}{code}")
+            if system != named:
+                named = system
+                add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
+        if not named and type(node.value) is dict:
+            for system in systems(node.value, node.type):
+                add(f"{name}{SEPARATOR}{system}{SEPARATOR}")
         if node.type == "Identifier":
             for system, kind, text in identifier_types(node.value):
                 found.terms.add(of_type_text(name, system, kind, text))
@@ -307,7 +331,7 @@ def _quantities(name: str, nodes: Iterable[Node], found: Found) -> None:
         for number, system, code in quantities(node.value, node.type):
             found.ranges.add(range_prefix(name) + ordered_number(number))
             if code:
-                unit, inside = unit_name(number, system, code)
+                unit, inside = in_index(number, system, code)
                 found.ranges.add(range_prefix(name + SEPARATOR + unit) + ordered_number(inside))
 
 

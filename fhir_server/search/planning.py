@@ -98,7 +98,7 @@ class Planner:
         return Plan(joined.condition.where, joined.residual)
 
     async def _plan(self, query: SearchQuery, search: Search) -> Plan:
-        index = self._index(search, await self._codes(query.filters, search))
+        index = self._index(search)
         kinds: Criterion = Everything()
         if query.types:
             kinds = Term(tuple(map(index.term, query.types)), broad=True)
@@ -111,8 +111,8 @@ class Planner:
         tests = [p.residual for p in parts if p.residual is not None]
         return Plan(all_of(*_with_type(kinds, query, wheres)), all_tests(tests) if tests else None)
 
-    def _index(self, search: Search, codes: dict[str, Codes], *, within: bool = False) -> Index:
-        setting = Setting(search.now, search.base_url, codes)
+    def _index(self, search: Search, *, within: bool = False) -> Index:
+        setting = Setting(search.now, search.base_url)
         return Index(self.indexer.hash_of(search.tenant), self.parameters, setting, within)
 
     async def _part(self, query: SearchQuery, one: Filter, search: Search, index: Index) -> Part:
@@ -123,6 +123,9 @@ class Planner:
             return Part(Condition(_keys(query, ids)), on_each(lambda resource: resource.get("id") in ids))
         if one.parameter.code == "_lastUpdated" and one.modifier != "missing":
             return self._updated(one, index)
+        if one.modifier in _SETS and one.parameter.type == "token":
+            codes = await self._codes(one, search)
+            index = replace(index, setting=replace(index.setting, codes=codes))
         truth = on_each(matcher(one, self.parameters, index.setting))
         return Part(self._on_moment(query, one, index) or condition(one, index), truth)
 
@@ -212,19 +215,14 @@ class Planner:
         terms = tuple(index.term(f"{head}{k}{SEPARATOR}{text}") for k in keys for text in texts)
         return [Term(terms)], [f for f in filters if f is not patients[0] and f is not one]
 
-    async def _codes(self, filters: Sequence[Filter], search: Search) -> dict[str, Codes]:
-        """Return the codes of the value sets and concepts that the filters name, by the filters' values."""
-        found: dict[str, Codes] = {}
-        for one in filters:
-            if one.modifier in _SETS and one.parameter.type == "token" and not one.chain:
-                library = TenantLibrary(search.records, self.indexer.hash_of(search.tenant), self.parameters)
-                for value in one.values:
-                    found[value] = await _expanded(one, value, search, library)
-        return found
+    async def _codes(self, one: Filter, search: Search) -> dict[str, Codes]:
+        """Return the codes of the value sets or concepts that a filter names, by its values."""
+        library = TenantLibrary(search.records, self.indexer.hash_of(search.tenant), self.parameters)
+        return {value: await _expanded(one, value, search, library) for value in one.values}
 
     async def of_contained(self, query: SearchQuery, search: Search) -> Test:
         """Return the test of a contained resource by itself."""
-        index = self._index(search, await self._codes(query.filters, search), within=True)
+        index = self._index(search, within=True)
         return all_tests([(await self._part(query, one, search, index)).test for one in query.filters])
 
     async def _contained(self, query: SearchQuery, search: Search) -> Part:
@@ -232,7 +230,7 @@ class Planner:
         if query.reverses or query.lists or query.expressions:
             text = "_contained goes with parameters of the contained resource, not with _has, _list and _filter."
             raise InvalidRequest(issues=[Issue("not-supported", text, location="http._contained")])
-        index = self._index(search, await self._codes(query.filters, search), within=True)
+        index = self._index(search, within=True)
         parts = []
         for one in query.filters:
             part = await self._part(query, one, search, index)
@@ -272,7 +270,9 @@ class Planner:
         try:
             same = filtering.as_filter(test, parameter)
             one = same or filtering.wider_filter(test, parameter)
-            index = self._index(search, await self._codes([one], search))
+            index = self._index(search)
+            if one.modifier in _SETS:
+                index = replace(index, setting=replace(index.setting, codes=await self._codes(one, search)))
             part = await self._part(replace(query, types=(parameter.resource_type,)), one, search, index)
             holds = matcher_of(test, parameter, self.parameters, index.setting)
         except InvalidRequest as refusal:
@@ -300,7 +300,7 @@ class Planner:
             return await self._linked(target, asked_of + ([step.where] if step.where is not None else []), search)
 
         one = Filter(parameter, step.qualifier, ("_",), ".".join(s.code for s in rest))
-        index = self._index(search, {})
+        index = self._index(search)
         return await to_matching(one, _targets(one), inner, index, search.following)
 
     async def _path_back(self, query: SearchQuery, test: filtering.Test, search: Search) -> Part:

@@ -1,27 +1,35 @@
 """The unit a quantity is indexed in: base units where UCUM knows the code, else the system and code themselves.
 
-So that `5.4 mg` is found by `0.0054 g`. https://hl7.org/fhir/R4/search.html#quantity
+So that `5.4 mg` is found by `0.0054 g`. The index holds doubles and what it finds is tested, so doubles are what it is
+calculated in. https://hl7.org/fhir/R4/search.html#quantity
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
+from functools import lru_cache
 
-from fhir_server.fhir.fhirpath.units import canonical
+from fhir_server.fhir.fhirpath.units import unit
 from fhir_server.search.terms import SEPARATOR
 
 UCUM = "http://unitsofmeasure.org"
-# Numbers outside of what a double can hold are not worth the digits their fractions would have.
-_MOST_DIGITS = 400
 
 
-def unit_name(value: Decimal, system: str, code: str) -> tuple[str, Decimal | Fraction]:
-    """Return the name of the unit in the index and the value in that unit, exactly."""
-    if system == UCUM and -_MOST_DIGITS < value.adjusted() < _MOST_DIGITS:
-        found = canonical(value, code)
+def in_index(value: Decimal | int, system: str, code: str) -> tuple[str, float]:
+    """Return the name of the unit in the index, and the value in that unit to the precision of a double."""
+    if system == UCUM:
+        found = _base(code)
         if found is not None:
-            inside, dimensions = found
-            name = ".".join(f"{base}{power}" for base, power in dimensions)
-            return f"{UCUM}{SEPARATOR}{SEPARATOR}{name}", inside
-    return f"{system}{SEPARATOR}{code}", value
+            name, factor, offset = found
+            return name, float(value) * factor + offset
+    return f"{system}{SEPARATOR}{code}", float(value)
+
+
+@lru_cache(maxsize=4096)
+def _base(code: str) -> tuple[str, float, float] | None:
+    """Return the name of a UCUM code's base units, and what a value in the unit is multiplied by and shifted by."""
+    known = unit(code)
+    if known is None:
+        return None
+    name = ".".join(f"{base}{power}" for base, power in known.dimensions)
+    return f"{UCUM}{SEPARATOR}{SEPARATOR}{name}", float(known.factor), float(known.offset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from fractions import Fraction
+from math import isinf
 
 from fhir_server.api.criteria import Criterion, Range
 from fhir_server.search.conditions.condition import Condition, Index, either, present
@@ -12,9 +12,9 @@ from fhir_server.search.matching.number import NumberAsked, asked_number
 from fhir_server.search.matching.quantity import asked_quantity
 from fhir_server.search.query import Filter
 from fhir_server.search.terms import LAST, SEPARATOR, ordered_number, range_prefix
-from fhir_server.search.units import unit_name
+from fhir_server.search.units import in_index
 
-Value = Decimal | Fraction
+Value = Decimal | float
 
 
 def number(one: Filter, index: Index) -> Condition:
@@ -37,7 +37,7 @@ def _quantity(one: Filter, value: str, index: Index) -> Condition:
     n = ask.number
     if not ask.code or not ask.system:
         return _compared(one, n, index, "", n.value, n.low, n.high)
-    (unit, inside), (_, low), (_, high) = (unit_name(v, ask.system, ask.code) for v in (n.value, n.low, n.high))
+    (unit, inside), (_, low), (_, high) = (in_index(v, ask.system, ask.code) for v in (n.value, n.low, n.high))
     return _compared(one, n, index, SEPARATOR + unit, inside, low, high)
 
 
@@ -48,21 +48,32 @@ def _compared(
     prefix = range_prefix(index.name(one.parameter) + unit)
     first, last = prefix, prefix + LAST
 
-    def at(number: Value) -> str:
-        return prefix + ordered_number(number)
+    def above(number: Value) -> str:
+        return prefix + ordered_number(_wider(number, -1))
+
+    def below(number: Value) -> str:
+        return prefix + ordered_number(_wider(number, 1)) + LAST
 
     ranges: dict[str, Criterion] = {
-        "eq": Range(at(low), at(high) + LAST),
+        "eq": Range(above(low), below(high)),
         "ne": Range(first, last),
-        "gt": Range(at(value), last),
-        "sa": Range(at(value), last),
-        "ge": Range(at(value), last),
-        "lt": Range(first, at(value) + LAST),
-        "eb": Range(first, at(value) + LAST),
-        "le": Range(first, at(value) + LAST),
-        "ap": Range(at(low), at(high) + LAST),
+        "gt": Range(above(value), last),
+        "sa": Range(above(value), last),
+        "ge": Range(above(value), last),
+        "lt": Range(first, below(value)),
+        "eb": Range(first, below(value)),
+        "le": Range(first, below(value)),
+        "ap": Range(above(low), below(high)),
     }
     return Condition(ranges[ask.prefix], exact=False)
+
+
+def _wider(number: Value, sign: int) -> float:
+    """Return the number moved a little out of the way of what doubles round."""
+    double = float(number)
+    if isinf(double):
+        return double
+    return double + sign * (abs(double) * 1e-12 + (1e-9 if abs(double) > 1 else 0.0))
 
 
 def with_ranges(one: Filter, index: Index) -> Condition:

@@ -83,7 +83,7 @@ def test_texts(value: Any, kind: str, expected: list[str]) -> None:
         ({"start": "1970-01-01", "end": "1970-01-02"}, "Period", [(0, 2 * DAY)]),
         ({"start": "1970-01-02"}, "Period", [(DAY, END)]),
         ({"end": "1970-01-02"}, "Period", [(BEGINNING, 2 * DAY)]),
-        ({}, "Period", [(BEGINNING, END)]),
+        ({}, "Period", []),
         ({"event": ["1970-01-01", "1970-01-03"]}, "Timing", [(0, 3 * DAY)]),
         ({"repeat": {"boundsPeriod": {"start": "1970-01-02"}}}, "Timing", [(DAY, END)]),
         ({"code": {"text": "BID"}}, "Timing", []),
