@@ -21,7 +21,7 @@ from fhir_server.search.compartments import in_compartment
 from fhir_server.search.editions import Edition
 from fhir_server.search.including import Including
 from fhir_server.search.paging import CURSOR
-from fhir_server.search.plan import Plan, contained_of, holds
+from fhir_server.search.plan import Plan, contained_of
 from fhir_server.search.planning import Search
 from fhir_server.search.query import PASSED_OVER, SearchQuery
 from fhir_server.search.sorting import sorted_page
@@ -109,11 +109,11 @@ async def _contained_entries(call: Call, edition: Edition, query: SearchQuery, f
     """
     entries = []
     test = await edition.planner.of_contained(query, call.searching())
-    own = await edition.planner.plan(replace(query, contained="false"), call.searching())
+    alone = await edition.planner.truth(query, call.searching())
     for record in found:
         url = call.full_url(record.key)
         resource = decode_stored(record.raw)
-        if query.contained == "both" and await holds(own, resource):
+        if query.contained == "both" and (await alone([resource]))[0]:
             entries.append(search_entry(url.encode(), record.raw))
         inside = contained_of(resource, query.types)
         for one, matches in zip(inside, await test(inside), strict=True):

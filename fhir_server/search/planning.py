@@ -93,9 +93,16 @@ class Planner:
         within = await self._contained(query, search)
         if query.contained == "true":
             return Plan(within.condition.where, within.test)
-        outer = await self._plan(query, search)
-        joined = some([Part(Condition(outer.where, outer.test is None), outer.test or _anything), within])
-        return Plan(joined.condition.where, joined.residual)
+        outer = Part(Condition((await self._plan(query, search)).where, exact=False), await self.truth(query, search))
+        joined = some([outer, within])
+        return Plan(joined.condition.where, joined.test)
+
+    async def truth(self, query: SearchQuery, search: Search) -> Test:
+        """Return the whole test of a query's types and filters, whatever the index was asked."""
+        index = self._index(search)
+        parts = [await self._part(query, one, search, index) for one in query.filters]
+        of_type = on_each(lambda resource: not query.types or resource["resourceType"] in query.types)
+        return all_tests([of_type, *(part.test for part in parts)])
 
     async def _plan(self, query: SearchQuery, search: Search) -> Plan:
         index = self._index(search)
@@ -361,10 +368,6 @@ def _flat(where: Criterion) -> tuple[Criterion, ...]:
 
 def _at(test: filtering.Test, text: str) -> InvalidRequest:
     return InvalidRequest(f"_filter, at character {test.position + 1}: {text}.", location=filtering.LOCATION)
-
-
-async def _anything(resources: Sequence[Json]) -> list[bool]:
-    return [True] * len(resources)
 
 
 async def _expanded(one: Filter, value: str, search: Search, library: TenantLibrary) -> Codes:
