@@ -42,8 +42,12 @@ async def pages(
             records.delete(rows[-1].key)
 
 
-async def in_order(records: Memory, sort: str) -> str:
-    (ids,) = await pages(records, sort, 50)
+async def in_order(records: Memory, sort: str, *, is_tested: bool = False) -> str:
+    """Return the ids of all; where there is something to test, the resources themselves are read."""
+    plan = await planned(records, "Patient", ("_sort", sort))
+    if is_tested:
+        plan = replace(plan, test=on_each(lambda resource: True))
+    (ids,) = await pages(records, sort, 50, plan)
     return " ".join(ids)
 
 
@@ -81,6 +85,7 @@ def records() -> Memory:
 )
 async def test_an_order(records: Memory, sort: str, expected: str) -> None:
     assert await in_order(records, sort) == expected
+    assert await in_order(records, sort, is_tested=True) == expected
 
 
 async def test_what_the_index_orders_is_read_for_the_page_only(records: Memory) -> None:
