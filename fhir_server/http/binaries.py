@@ -1,7 +1,8 @@
 """Binary in its own format: bytes in and bytes out. https://hl7.org/fhir/R4/binary.html#rest
 
-A client that names no format, or any (`*/*`), gets the resource in JSON; one that names another gets the content, if it
-is of that. What strangers have uploaded is served so that no browser runs it.
+A client that names no format, or any (`*/*`), gets the resource in JSON, one that names application/fhir+xml in XML;
+one that names another gets the content, if it is of that. What strangers have uploaded is served so that no browser
+runs it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Headers = dict[bytes, bytes]
 
 UNKNOWN = "application/octet-stream"
 # Formats of FHIR that this server does not read: they are resources all the same, and no content.
-OTHER_FORMATS = ("application/fhir+xml", "application/fhir+turtle")
+OTHER_FORMATS = ("application/fhir+turtle",)
 SAFE = [(b"x-content-type-options", b"nosniff"), (b"content-security-policy", b"sandbox")]
 _is_media_type = re.compile(r"[\w.+*-]+/[\w.+*-]+(?: ?; ?[\w.+-]+=[\w.+-]+)*", re.ASCII).fullmatch
 
@@ -32,7 +33,9 @@ def uploaded(raw: bytes, path: tuple[str, ...], headers: Headers) -> Json:
     """Return the resource of a body that is its content. Raises UnsupportedFormat where that is not possible."""
     text = headers.get(b"content-type", b"").decode("latin-1").strip()
     if not _is_media_type(text) or text.partition(";")[0].strip().lower() in OTHER_FORMATS:
-        raise UnsupportedFormat("Content-Type must be application/fhir+json, or the media type of the content.")
+        raise UnsupportedFormat(
+            "Content-Type must be application/fhir+json or application/fhir+xml, or the media type of the content."
+        )
     resource: Json = {"resourceType": "Binary"}
     if len(path) > 1:
         resource["id"] = path[1]
@@ -49,5 +52,7 @@ def content(raw: bytes, accepted: list[str]) -> tuple[bytes, bytes]:
     media_type = given if _is_media_type(given) else UNKNOWN
     name = media_type.partition(";")[0].strip().lower()
     if not {"*/*", name, name.partition("/")[0] + "/*"}.intersection(accepted):
-        raise NotAcceptable(f"The content is {name}; as a resource it is application/fhir+json.")
+        raise NotAcceptable(
+            f"The content is {name}; as a resource it is application/fhir+json or application/fhir+xml."
+        )
     return media_type.encode(), b64decode(resource.get("data", ""))

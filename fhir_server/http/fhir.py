@@ -14,12 +14,13 @@ from fhir_server.api.tenant import Scope as TenantScope
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.http.errors import headers_of, outcome_of, status_code
+from fhir_server.http.formats import CONTENT_TYPE, HeaderList, asks_for_xml, in_xml
 from fhir_server.http.logs import RequestLog, request_id
 from fhir_server.http.metrics import Metrics
-from fhir_server.http.reading import Headers, Receive, Scope, base_url, read_body, to_request
-from fhir_server.http.writing import CACHE, CONTENT_TYPE, VARY, HeaderList, compressed, write
+from fhir_server.http.reading import FORM, Headers, Receive, Scope, base_url, read_body, to_request
+from fhir_server.http.writing import CACHE, VARY, compressed, write
 from fhir_server.interactions.dispatch import Dispatcher
-from fhir_server.interactions.request import Request
+from fhir_server.interactions.request import Query, Request
 from fhir_server.interactions.route import Route, route
 from fhir_server.interactions.services import Call, Services
 
@@ -53,6 +54,7 @@ class _Exchange:
     headers: Headers
     tenant: str = ""
     route: Route | None = None
+    form: Query = ()
 
 
 class FhirApp:
@@ -77,6 +79,8 @@ class FhirApp:
             status, rows, body = 204, [(b"allow", _METHODS)], b""
         else:
             status, rows, body = await self._answer(scope, receive, exchange)
+        if asks_for_xml(exchange.headers, scope["query_string"], exchange.form):
+            rows, body = in_xml(rows, body)
         name = request_id(exchange.headers.get(b"x-request-id"))
         body, zipped = compressed(body, exchange.headers, self._edge.gzip_level)
         if zipped:
@@ -130,6 +134,8 @@ class FhirApp:
         if scope["method"] in ("POST", "PUT", "PATCH"):
             raw = await read_body(receive, headers, self._edge.max_body_bytes)
         request = to_request(scope, headers, path, raw)
+        if request.content == FORM:
+            exchange.form = request.query
         answer = await self._perform(request, TenantScope(tenant), base, exchange)
         return write(self._services.definitions, request, answer, headers, base)
 

@@ -9,7 +9,10 @@ from urllib.parse import parse_qsl
 
 from fhir_server.api.errors import InvalidRequest, Malformed, NotAcceptable, TooLarge, UnsupportedFormat
 from fhir_server.fhir.json import JsonError, decode
+from fhir_server.fhir.xml import XmlError
+from fhir_server.fhir.xml import decode as decode_xml
 from fhir_server.http.binaries import is_read, uploaded
+from fhir_server.http.formats import ACCEPTABLE, FORMATS, JSON_TYPES, RESOURCE_TYPES, XML_PATCH, XML_TYPES, format_in
 from fhir_server.interactions.patch import ACCEPTED
 from fhir_server.interactions.request import Conditions, Request
 
@@ -18,11 +21,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Headers = dict[bytes, bytes]
 
 FORM = "application/x-www-form-urlencoded"
-JSON_TYPES = ("application/fhir+json", "application/json", "text/json")
-JSON_FORMATS = (*JSON_TYPES, "json")
 # Bodies that only operations take, which read them themselves. https://hl7.org/fhir/R4/graphql.html
 TEXT_TYPES = ("application/graphql",)
-_ACCEPTABLE = ("application/fhir+json", "application/json", "text/json", "application/*", "*/*", "text/*")
 # The version as media types name it. https://hl7.org/fhir/R4/http.html#version-parameter
 FHIR = "4.0"
 MAX_PARAMETERS = 2000
@@ -100,7 +100,7 @@ def _body(raw: bytes, content: str, charset: str, method: str, segments: tuple[s
     last = segments[-1] if segments else ""
     if method == "POST" and last == "_search":
         raise UnsupportedFormat(f"Content-Type must be {FORM}: a search has parameters and no resource.")
-    if segments[:1] == ("Binary",) and content not in JSON_TYPES and method != "PATCH" and last[:1] != "$":
+    if segments[:1] == ("Binary",) and content not in RESOURCE_TYPES and method != "PATCH" and last[:1] != "$":
         return uploaded(raw, segments, headers)
     if charset not in _CHARSETS:
         raise Malformed("The body must be UTF-8.")
@@ -147,12 +147,23 @@ def _text(raw: bytes) -> str:
 
 def _decoded(raw: bytes, content: str, method: str) -> Any:
     if content not in (ACCEPTED if method == "PATCH" else JSON_TYPES):
-        known = ACCEPTED if method == "PATCH" else JSON_TYPES[:2]
-        raise UnsupportedFormat(f"Content-Type must be {' or '.join(known)}.")
+        return _decoded_xml(raw, content, method)
     try:
         return decode(raw)
     except JsonError as error:
         raise Malformed(f"The body is not acceptable JSON: {error}.") from None
+
+
+def _decoded_xml(raw: bytes, content: str, method: str) -> Any:
+    """Return the resource of a body in XML; a patch in XML is the Parameters of FHIRPath Patch."""
+    if content not in (RESOURCE_TYPES if method == "PATCH" else XML_TYPES):
+        known = ACCEPTED if method == "PATCH" else RESOURCE_TYPES
+        note = " XML Patch is not supported." if content == XML_PATCH else ""
+        raise UnsupportedFormat(f"Content-Type must be {' or '.join(known)}.{note}")
+    try:
+        return decode_xml(raw)
+    except XmlError as error:
+        raise Malformed(f"The body is not acceptable FHIR XML: {error}.", expression=error.expression) from None
 
 
 def _content_type(headers: Headers) -> tuple[str, str]:
@@ -171,26 +182,26 @@ def _named(parameters: str) -> dict[str, str]:
 
 
 def _acceptable(headers: Headers, query: list[tuple[str, str]]) -> None:
-    asked = next((v for n, v in query if n == "_format"), "")
+    asked = format_in(query)
     if asked:
-        if asked.partition(";")[0].strip().replace(" ", "+") not in JSON_FORMATS:
-            raise NotAcceptable("_format must be json; XML is not supported yet.")
+        if asked not in FORMATS:
+            raise NotAcceptable("_format must be json or xml.")
         return
     accept = headers.get(b"accept")
     if not accept or accept in (b"*/*", b"application/fhir+json"):
         return
     if not any(map(_is_acceptable, accept.decode("latin-1").split(","))):
-        raise NotAcceptable("The answer can only be application/fhir+json; XML is not supported yet.")
+        raise NotAcceptable("The answer can only be application/fhir+json or application/fhir+xml.")
 
 
 def accepted_content(headers: Headers, query: Sequence[tuple[str, str]]) -> list[str]:
-    """Return the media types that a client accepts, where none of them can be a resource in JSON: else nothing."""
+    """Return the media types that a client accepts, where none of them is that of a resource: else nothing."""
     accept = headers.get(b"accept", b"*/*")
     if accept == b"*/*" or any(name == "_format" for name, _ in query):
         return []
     kinds = [kind.strip().lower() for kind in accept.decode("latin-1").split(",")]
     names = [kind.partition(";")[0].strip() for kind in kinds if _weighs(kind)]
-    return [] if set(names) <= {"*/*"} or set(names).intersection(JSON_TYPES) else names
+    return [] if set(names) <= {"*/*"} or set(names).intersection(RESOURCE_TYPES) else names
 
 
 def _weighs(kind: str) -> bool:
@@ -198,9 +209,9 @@ def _weighs(kind: str) -> bool:
 
 
 def _is_acceptable(kind: str) -> bool:
-    """Whether an answer in JSON is of that type, of that version of FHIR and wanted at all (a weight above 0)."""
+    """Whether a resource can be of that type, is of that version of FHIR and wanted at all (a weight above 0)."""
     name, _, rest = kind.partition(";")
-    if name.strip().lower() not in _ACCEPTABLE:
+    if name.strip().lower() not in ACCEPTABLE:
         return False
     return not rest or (_named(rest).get("fhirversion", FHIR) == FHIR and _weighs(kind))
 

@@ -19,12 +19,11 @@ from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.subsets import subset
 from fhir_server.http.binaries import SAFE, content, is_read
 from fhir_server.http.errors import status_code
+from fhir_server.http.formats import CONTENT_TYPE, HeaderList
 from fhir_server.http.reading import Headers, accepted_content
 from fhir_server.interactions.entries import WRITES, outcome_of_write
 from fhir_server.interactions.request import Request
 
-HeaderList = list[tuple[bytes, bytes]]
-CONTENT_TYPE = (b"content-type", b"application/fhir+json; charset=utf-8")
 # Caches may keep an answer for its reader, but ask whether it still holds: without this they guess how long it does.
 CACHE = (b"cache-control", b"private, no-cache")
 VARY = (b"vary", b"accept, accept-encoding")

@@ -9,7 +9,7 @@ from fhir_server.api.errors import InvalidRequest
 from fhir_server.api.ports import Answer
 from fhir_server.fhir.definitions import FHIR_VERSION
 from fhir_server.fhir.json import encode
-from fhir_server.interactions.patch import ACCEPTED
+from fhir_server.interactions.patch import ADVERTISED
 from fhir_server.interactions.services import Call
 from fhir_server.interactions.terminology_capabilities import terminology_statement
 from fhir_server.search.parameters import NOT_INDEXED
@@ -71,8 +71,8 @@ def statement(call: Call) -> Json:
         "software": {"name": "fhir-server", "version": __version__},
         "implementation": {"description": "A FHIR R4 server with plugin packs", "url": call.base_url},
         "fhirVersion": FHIR_VERSION,
-        "format": ["application/fhir+json", "json"],
-        "patchFormat": list(ACCEPTED[:3]),
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "patchFormat": list(ADVERTISED),
         "rest": [
             {
                 "mode": "server",

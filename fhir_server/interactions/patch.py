@@ -19,9 +19,11 @@ from fhir_server.interactions.update import MAX_TRIES, check_preconditions
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 FHIR_JSON = "application/fhir+json"
+FHIR_XML = "application/fhir+xml"
 # Clients that name no kind of patch: the body tells, for a list, Parameters and a part of a resource are never alike.
 PLAIN_JSON = ("application/json", "text/json")
 ACCEPTED = (JSON_PATCH, MERGE_PATCH, FHIR_JSON, *PLAIN_JSON)
+ADVERTISED = (JSON_PATCH, MERGE_PATCH, FHIR_JSON, FHIR_XML)
 
 
 async def patch(call: Call, route: Route) -> Answer:
@@ -65,7 +67,7 @@ def _changed(call: Call, current: Stored) -> dict[str, Any]:
             after = apply_json_patch(before, body)
         elif content == MERGE_PATCH:
             after = apply_merge_patch(before, body)
-        elif content == FHIR_JSON:
+        elif content in (FHIR_JSON, FHIR_XML):
             after = apply_fhirpath_patch(before, body)
         else:
             raise UnsupportedFormat(f"PATCH takes {', '.join(ACCEPTED)}.")

@@ -75,7 +75,8 @@ async def test_json_that_is_no_such_resource(small_server: FhirClient, body: byt
 @pytest.mark.parametrize(
     "content_type",
     [
-        "application/fhir+xml",
+        "application/fhir+turtle",
+        "application/xml-patch+xml",
         "text/plain",
         "application/octet-stream",
     ],

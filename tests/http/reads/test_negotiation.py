@@ -35,9 +35,9 @@ async def test_format_names_json_over_the_accept_header(shared_server: FhirClien
 
 
 @pytest.mark.parametrize(
-    ("query", "accept"), [("?_format=xml", "*/*"), ("", "application/fhir+xml"), ("", "text/html")]
+    ("query", "accept"), [("?_format=ttl", "*/*"), ("", "application/fhir+turtle"), ("", "text/html")]
 )
-async def test_what_is_not_json_is_not_acceptable(
+async def test_what_is_neither_json_nor_xml_is_not_acceptable(
     shared_server: FhirClient, made: str, query: str, accept: str
 ) -> None:
     answer = await shared_server.get(made + query, accept=accept)
@@ -47,7 +47,7 @@ async def test_what_is_not_json_is_not_acceptable(
 
 
 async def test_one_acceptable_type_of_several_is_enough(shared_server: FhirClient, made: str) -> None:
-    accept = "application/fhir+xml;q=0.9, application/fhir+json;q=0.8"
+    accept = "application/fhir+turtle;q=0.9, application/fhir+json;q=0.8"
     assert (await shared_server.get(made, accept=accept)).status_code == 200
 
 
