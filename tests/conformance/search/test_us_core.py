@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import re
 import tarfile
 import time
@@ -38,6 +39,8 @@ EXAMPLE = re.compile(r"package/example/.*\.json")
 COMPARATORS = ("gt", "ge", "lt", "le")
 MOST_SAMPLES = 2
 PAGE = 250
+# The embedded engine in Python takes many times as long.
+MOST_QUERIES = 1 if os.environ.get("FHIR_ENGINE") == "secantusd-py" else 100
 # Parameters of the guide that R4 does not have.
 OWN = ("careteam-role", "encounter-discharge-disposition", "goal-description")
 OWN_QUERIES = ("CareTeam?role=x", "Encounter?discharge-disposition=x", "Goal?description=x")
@@ -131,7 +134,7 @@ def in_package(wanted: Callable[[str], object]) -> list[Json]:
 @pytest.mark.parametrize("row", wanted(), ids=lambda row: f"{row.type}: {'+'.join(row.codes)}")
 async def test_a_search_of_us_core_finds_what_the_oracle_finds(hospital: Hospital, row: Wanted) -> None:
     found = 0
-    for asked in dict.fromkeys(queries(hospital.oracle, row)):
+    for asked in list(dict.fromkeys(queries(hospital.oracle, row)))[:MOST_QUERIES]:
         answered = await ask(hospital.server, f"{asked}&_count={PAGE}")
         assert answered.matches == hospital.oracle.search(asked), asked
         for matches, extra in answered.pages:
