@@ -140,7 +140,8 @@ async def test_a_search_of_us_core_finds_what_the_oracle_finds(hospital: Hospita
         for matches, extra in answered.pages:
             assert sorted(extra) == sorted(included(hospital.oracle, matches, asked)), asked
         found += len(answered.matches)
-    assert (found > 0) is bool(sampled(hospital.oracle, row))
+    if MOST_QUERIES > 1:  # a day alone does not find a period that contains it
+        assert (found > 0) is bool(sampled(hospital.oracle, row))
 
 
 def queries(oracle: Oracle, row: Wanted) -> Iterator[str]:
