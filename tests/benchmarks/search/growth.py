@@ -28,9 +28,9 @@ def text(sizes: Sequence[Size], facts: Sequence[tuple[str, str]]) -> str:
 
 
 def table(sizes: Sequence[Size]) -> str:
-    """Return a row for each query: matches, p50/p95, CPU of server and database at each size, and how p50 grew."""
+    """Return a row for each query: matches, p50/p95, CPU of server and database at each size, and how both grew."""
     heads = "".join(f" {_patients(size)}: matches, p50/p95 ms (CPU us) |" for size in sizes)
-    lines = [f"| query |{heads} p50 grew |", "|---|" + "---|" * (len(sizes) + 1)]
+    lines = [f"| query |{heads} grew: p50, CPU |", "|---|" + "---|" * (len(sizes) + 1)]
     for row in rows(sizes):
         cells = "".join(f" {_cell(timing)} |" for timing in row)
         lines.append(f"| {row[0].name} |{cells} {_growth(row)} |")
@@ -80,4 +80,5 @@ def _short(value: float) -> str:
 def _growth(row: Sequence[Timing]) -> str:
     if len(row) < 2 or row[0].wrong or row[-1].wrong:
         return ""
-    return f"{row[-1].p50 / row[0].p50:.1f} x"
+    cpu = (row[-1].process + row[-1].database) / (row[0].process + row[0].database)
+    return f"{row[-1].p50 / row[0].p50:.1f} x, {cpu:.1f} x"
