@@ -1,7 +1,7 @@
 """The media types of resources, and answers in XML for who prefers them. https://hl7.org/fhir/R4/http.html#mime-type
 
-Everything is made and kept in JSON; an answer becomes XML at the very end. Whoever does not say `xml` anywhere pays two
-looks for the word.
+Everything is made and kept in JSON; an answer becomes XML at the very end. Whoever asks for nothing but JSON, or for
+nothing, pays one look into the header Accept and one into the query.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ CONTENT_TYPE = (b"content-type", b"application/fhir+json; charset=utf-8")
 _XML_CONTENT_TYPE = (b"content-type", b"application/fhir+xml; charset=utf-8")
 # Browsers list application/xml before */* and mean pages by it.
 _BROWSER = {"text/html", "*/*"}
-_FORMAT = "_format"
+_PLAIN = frozenset({b"", b"*/*", b"application/fhir+json", b"application/json"})
 
 
 def format_in(query: Query) -> str:
     """Return what `_format` asks for, in lower case and without parameters; empty where it is not given."""
-    asked = next((value for name, value in query if name == _FORMAT), "")
-    return asked.partition(";")[0].strip().replace(" ", "+").lower() if asked else ""
+    for name, value in query:
+        if name == "_format" and value:
+            return value.partition(";")[0].strip().replace(" ", "+").lower()
+    return ""
 
 
 def asks_for_xml(headers: Headers, query_string: bytes, form: Query) -> bool:
@@ -45,7 +47,7 @@ def asks_for_xml(headers: Headers, query_string: bytes, form: Query) -> bool:
     What weighs the same is settled for the type that is named rather than matched by a wildcard, and then for JSON.
     """
     accept = headers.get(b"accept", b"")
-    if b"xml" not in accept.lower() and b"xml" not in query_string.lower() and not form:
+    if (accept in _PLAIN or b"xml" not in accept.lower()) and b"_format" not in query_string and not form:
         return False
     try:
         asked = format_in([*parse_qsl(query_string.decode("latin-1"), max_num_fields=2000), *form])
@@ -86,13 +88,14 @@ def _best(weights: dict[str, float], types: tuple[str, ...]) -> tuple[float, boo
 def in_xml(rows: HeaderList, body: bytes) -> tuple[HeaderList, bytes]:
     """Return headers and body of an answer with its resource in XML; what is no resource stays as it is.
 
+    JSON that was made pretty becomes pretty XML.
     So does a resource with members that FHIR does not have: XML has no place for them, and to serve it in another form
     than was asked for is better than to serve a part of it.
     """
     if CONTENT_TYPE not in rows:
         return rows, body
     try:
-        text = encode(decode_stored(body))
+        text = encode(decode_stored(body), pretty=body.startswith(b"{\n"))
     except XmlError:
         return rows, body
     return [_XML_CONTENT_TYPE if row == CONTENT_TYPE else row for row in rows], text

@@ -123,6 +123,8 @@ async def test_a_search_answers_in_xml(shared_server: FhirClient, made: str) -> 
     form = {"content_type": "application/x-www-form-urlencoded"}
     by_post = await shared_server.send("POST", "Observation/_search", f"_id={name}&_format=xml".encode(), **form)
     assert value(by_post)["entry"] == by_get["entry"]
+    pretty = await shared_server.get(f"{made}?_pretty=true&_format=xml")
+    assert '\n  <status value="final"/>\n' in pretty.text
     part = value(await shared_server.get(f"{made}?_elements=status&_format=xml"))
     assert set(part) == {"resourceType", "id", "meta", "status", "code"}
 

@@ -1,9 +1,10 @@
 """A resource in XML becomes the value that its JSON would: strictly, and safe against hostile documents.
 
-https://hl7.org/fhir/R4/xml.html. Expat calls back for each element and keeps no tree. What the format has no use for is
-refused where it begins, before anything of it is expanded or fetched: document types (so there are no entities but the
-five of XML itself), processing instructions, other encodings than UTF-8. Comments, and white space between elements,
-are skipped.
+https://hl7.org/fhir/R4/xml.html. Expat calls back for each element, keeps no tree and knows where in the bytes it is.
+(lxml's tree takes longer to walk, and a Binary may exceed the 10 MB that libxml2 allows a value unless all its limits
+are lifted.) What the format has no use for is refused where it begins, before anything of it is expanded or fetched:
+document types (so there are no entities but the five of XML itself), processing instructions, other encodings than
+UTF-8. Comments, and white space between elements, are skipped.
 
 Elements must come in the order of the definitions, as the specification says ("Elements must always appear in the order
 documented"); HAPI's parser takes any order, its validator does not. A value that is no boolean or number though it

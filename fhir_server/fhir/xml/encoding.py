@@ -18,15 +18,25 @@ from fhir_server.fhir.xml.shapes import FHIR, NARRATIVE, PRIMITIVE, WRAPPED, Chi
 Json = dict[str, Any]
 
 
-def encode(resource: Json) -> bytes:
-    """Return the compact UTF-8 XML of a resource as `json.decode` returns it.
+def encode(resource: Json, pretty: bool = False) -> bytes:
+    """Return the UTF-8 XML of a resource as `json.decode` returns it: compact, or with an element on each line.
 
     Characters that XML cannot hold (control characters) become U+FFFD. Raises XmlError for members that the
     definitions do not have: XML has no place for them, and nothing is dropped silently.
     """
     out = ['<?xml version="1.0" encoding="UTF-8"?>']
     _resource(resource, out, f' xmlns="{FHIR}"')
-    return "".join(out).encode()
+    return "".join(_indented(out) if pretty else out).encode()
+
+
+def _indented(tags: list[str]) -> list[str]:
+    """Return the tags each on a line of its own; the narrative keeps its own lines."""
+    lines, depth = tags[:1], 0
+    for tag in tags[1:]:
+        depth -= tag.startswith("</")
+        lines.append("\n" + "  " * depth + tag)
+        depth += not tag.startswith("</") and not tag.endswith("/>") and not tag.startswith("<div ")
+    return lines
 
 
 def _resource(resource: Json, out: list[str], namespace: str = "") -> None:

@@ -216,6 +216,18 @@ def test_a_byte_order_mark_and_the_place_of_a_schema_are_passed_over() -> None:
     assert refused(f'<name {instance}><text value="x"/></name>')[1] == "Patient.name[0]"
 
 
+@pytest.mark.parametrize("before", [0, (1 << 20) - 300, 1 << 20, 3 << 20])
+def test_long_documents_keep_their_narratives(before: int) -> None:
+    div = f"{DIV}{'<p>ä</p>' * 200_000}</div>"
+    resource = read(f"<!--{'x' * before}--><text><status value='generated'/>{div}</text>", "Basic")
+    assert resource == {"text": {"status": "generated", "div": div}}
+
+
+def test_a_value_of_many_megabytes_is_read() -> None:
+    data = "QUJD" * 3_000_000
+    assert read(f'<contentType value="a/b"/><data value="{data}"/>', "Binary")["data"] == data
+
+
 def test_prefixes_are_as_good_as_a_default_namespace() -> None:
     raw = b'<f:Patient xmlns:f="http://hl7.org/fhir"><f:active value="true"/></f:Patient>'
     assert decode(raw) == {"resourceType": "Patient", "active": True}

@@ -73,6 +73,31 @@ def test_a_narrative_is_put_in_as_it_is_or_shown_as_text(div: str, element: str 
     assert decode(raw)["text"]["status"] == "generated"
 
 
+def test_pretty_is_an_element_on_each_line() -> None:
+    div = DIV + "<p>a</p>\n b</div>"
+    name = {"given": ["a", "b"], "_given": [{"id": "x"}, {"extension": [{"url": "u", "valueCode": "c"}]}]}
+    resource = {"resourceType": "Patient", "text": {"status": "generated", "div": div}, "name": [name]}
+    assert encode(resource, pretty=True).decode().splitlines() == [
+        HEAD,
+        '<Patient xmlns="http://hl7.org/fhir">',
+        "  <text>",
+        '    <status value="generated"/>',
+        f"    {DIV}<p>a</p>",
+        " b</div>",
+        "  </text>",
+        "  <name>",
+        '    <given id="x" value="a"/>',
+        '    <given value="b">',
+        '      <extension url="u">',
+        '        <valueCode value="c"/>',
+        "      </extension>",
+        "    </given>",
+        "  </name>",
+        "</Patient>",
+    ]
+    assert decode(encode(resource, pretty=True)) == decode(encode(resource)) == resource
+
+
 @pytest.mark.parametrize(
     ("resource", "message"),
     [
