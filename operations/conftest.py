@@ -177,8 +177,9 @@ class Server:
         self.ids += 1
         return f"new-{self.ids}"
 
-    def validate(self, resource: Json, *, references_open: bool = False) -> list[Issue]:
-        return self.refused.get(resource.get("id", ""), [])
+    def validate(self, resource: Json, *, references_open: bool = False, advice: bool = False) -> list[Issue]:
+        found = self.refused.get(resource.get("id", ""), [])
+        return found if advice else [issue for issue in found if issue.severity == "error"]
 
     def compartment(self, patient_id: str, types: Sequence[str] = ()) -> Criterion:
         patient = f"Patient/{patient_id}"

@@ -71,8 +71,11 @@ class Server(Protocol):
         """Return a fresh logical id."""
         ...
 
-    def validate(self, resource: Json, *, references_open: bool = False) -> list[Issue]:
-        """Return what is wrong with a resource; `references_open` lets conditional references stand."""
+    def validate(self, resource: Json, *, references_open: bool = False, advice: bool = False) -> list[Issue]:
+        """Return what is wrong with a resource; `references_open` lets conditional references stand.
+
+        With `advice` the warnings, which refuse no write, are looked for too.
+        """
         ...
 
     def compartment(self, patient_id: str, types: Sequence[str] = ()) -> Criterion:

@@ -40,9 +40,11 @@ def checked(call: Call, body: Any, resource_type: str, *, is_new: bool = False) 
     return body
 
 
-def issues_of(call: Call, resource: Any, *, is_new: bool = False, references_open: bool = False) -> list[Issue]:
+def issues_of(
+    call: Call, resource: Any, *, is_new: bool = False, references_open: bool = False, advice: bool = False
+) -> list[Issue]:
     """Return what is wrong with a resource; an active SearchParameter must also be able to come into force."""
-    issues = call.services.validator.validate(resource, allow_conditional_references=references_open)
+    issues = call.services.validator.validate(resource, allow_conditional_references=references_open, advice=advice)
     if isinstance(resource, dict) and resource.get("resourceType") == TYPE and not _errors(issues):
         key = "" if is_new else key_of(resource)
         issues = [*issues, *call.services.editions.acceptance.findings(resource, call.edition.customs, key)]

@@ -112,9 +112,9 @@ class HostedServer:
         """Return a fresh logical id."""
         return self.call.services.ids.new_id()
 
-    def validate(self, resource: Json, *, references_open: bool = False) -> list[Issue]:
+    def validate(self, resource: Json, *, references_open: bool = False, advice: bool = False) -> list[Issue]:
         """Return what is wrong with a resource."""
-        return issues_of(self.call, resource, references_open=references_open)
+        return issues_of(self.call, resource, references_open=references_open, advice=advice)
 
     def compartment(self, patient_id: str, types: Sequence[str] = ()) -> Criterion:
         """Return the criterion of one patient's compartment, of some types or all."""

@@ -1,7 +1,7 @@
-"""Is this resource what FHIR R4 says it is? Structure, primitive values, references, required codes, narrative.
+"""Is this resource what FHIR R4 says it is? Structure, values, references, required codes, narrative, invariants.
 
 https://hl7.org/fhir/R4/validation.html. Types are compiled to checkers when first met; a resource that is in order
-costs a few dozen microseconds. Invariants and profiles are not looked at here.
+costs a few dozen microseconds. Profiles are not looked at here.
 """
 
 from __future__ import annotations
@@ -24,20 +24,31 @@ class Validator:
     def __init__(self, definitions: Definitions) -> None:
         self._compiler = Compiler(definitions, conditional_references=False)
         self._transaction_compiler = Compiler(definitions, conditional_references=True)
+        self._advising_compiler = Compiler(definitions, conditional_references=True, advice=True)
 
     def validate(
-        self, resource: JsonValue, *, type_name: str | None = None, allow_conditional_references: bool = False
+        self,
+        resource: JsonValue,
+        *,
+        type_name: str | None = None,
+        allow_conditional_references: bool = False,
+        advice: bool = False,
     ) -> list[Issue]:
         """Return everything that is wrong with a decoded resource, nothing when it is in order. Never raises.
 
         `type_name` is the type the resource has to be. Conditional references (`Patient?identifier=...`) are right in
         transactions only, so the caller has to allow them. At most MAX_ISSUES are listed, then one that says so.
+        Without `advice` every issue is an error; with it, best practices that are not kept and invariants that could
+        not be evaluated come after the errors, which they never crowd out.
         """
         compiler = self._transaction_compiler if allow_conditional_references else self._compiler
         found = compiler.any_resource(resource, {}, 0, {})
         if type_name is not None and type(resource) is dict:
             found = _other_type(resource.get("resourceType"), type_name, found)
-        return [] if found is None else _issues(found, resource)
+        if advice:
+            more = self._advising_compiler.any_resource(resource, {}, 0, {}) or []
+            found = [*(found or ()), *(finding for finding in more if finding.severity != "error")]
+        return _issues(found, resource) if found else []
 
 
 def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findings | None:
@@ -50,7 +61,7 @@ def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findi
 def _issues(found: Findings, resource: JsonValue) -> list[Issue]:
     name = resource.get("resourceType") if type(resource) is dict else None
     root = name if type(name) is str and name.isalpha() and name.isascii() and len(name) <= 64 else ""
-    issues = [Issue(finding.code, finding.text, (root + finding.path).removeprefix(".")) for finding in found]
+    issues = [Issue(row.code, row.text, (root + row.path).removeprefix("."), row.severity) for row in found]
     if len(issues) <= MAX_ISSUES:
         return issues
     return [*issues[:MAX_ISSUES], Issue("informational", _TRUNCATED, severity="information")]

@@ -16,11 +16,13 @@ from fhir_server.validation.elements import (
     array_of,
     array_of_primitives,
     choice_of,
+    extensions_of,
     extensions_of_array,
     object_of,
 )
 from fhir_server.validation.extensions import extension_of, nested_url, url
 from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue
+from fhir_server.validation.invariants import Invariants, constrained
 from fhir_server.validation.narrative import narrative
 from fhir_server.validation.references import ReferenceRules, canonical
 from fhir_server.validation.resources import contained_of, container_of, resource_of
@@ -34,8 +36,9 @@ class Compiler:
     A type is published only when everything it can reach is finished, so readers need no lock.
     """
 
-    def __init__(self, definitions: Definitions, *, conditional_references: bool) -> None:
+    def __init__(self, definitions: Definitions, *, conditional_references: bool, advice: bool = False) -> None:
         self._definitions = definitions
+        self._invariants = Invariants(definitions, advice=advice)
         self._references = ReferenceRules(definitions.resource_types, conditional=conditional_references)
         self._primitives = primitives.checkers() | {"xhtml": narrative, "canonical": canonical}
         self._objects: dict[Any, Checker] = {}
@@ -52,7 +55,7 @@ class Compiler:
             inner = self._inner_resource(name)
             if inner is None:
                 return None
-            checker = self._published[name] = container_of(inner)
+            checker = self._published[name] = container_of(inner, self._invariants.of_resource())
         return checker
 
     def _inner_resource(self, name: str) -> Checker | None:
@@ -71,6 +74,8 @@ class Compiler:
         shape = Shape(type_name)
         checker = self._objects[name] = extension_of(shape) if type_name == "Extension" else object_of(shape)
         definition = self._definitions.types[type_name]
+        shape.is_element = definition.kind != "resource" and name != "Element"
+        shape.rules += self._invariants.of_type(type_name)
         self._fill(shape, definition.elements, is_resource=definition.kind == "resource")
         if type_name == "Extension":
             shape.members["extension"] = array_of(self._object(_NESTED_EXTENSION))
@@ -82,6 +87,7 @@ class Compiler:
         allowed = self._references.targets(targets)
         if allowed not in self._objects:
             shape = Shape("Reference")
+            shape.is_element = True
             self._objects[allowed] = object_of(shape)
             self._fill(shape, self._definitions.types["Reference"].elements, is_resource=False)
             shape.members["reference"] = self._references.literal(allowed)
@@ -109,6 +115,9 @@ class Compiler:
             shape.members[name] = contained_of(self._any_contained) if name == "contained" else self.any_resource
             return
         one = self._value(shape, element, ref, is_resource=is_resource)
+        rules = self._invariants.of_element(shape.title, element, ref.code)
+        if rules:
+            one = constrained(one, rules)
         is_primitive = ref.code in self._primitives
         if not element.repeats:
             shape.members[name] = one
@@ -116,7 +125,7 @@ class Compiler:
             shape.members[name] = array_of_primitives(name, one) if is_primitive else array_of(one)
         if is_primitive and not _is_attribute(shape, element, ref, is_resource=is_resource):
             extensions = self._object("Element")
-            shape.members["_" + name] = extensions_of_array(name, extensions) if element.repeats else extensions
+            shape.members["_" + name] = (extensions_of_array if element.repeats else extensions_of)(name, extensions)
             shape.steps["_" + name] = element.name
 
     def _value(self, shape: Shape, element: Element, ref: TypeRef, *, is_resource: bool) -> Checker:

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from fhir_server.fhir.json import MAX_DEPTH
 from fhir_server.validation.findings import (
+    ONLY_AN_ID,
     Checker,
     Findings,
     Held,
     Json,
     JsonValue,
+    Rule,
     below,
     did_you_mean,
     is_full,
@@ -34,7 +36,8 @@ class Shape:
     """What a type's objects may hold. Filled after its checker exists, because types contain themselves.
 
     `members` has the checker of every JSON name, `steps` the FHIRPath step where it differs from the name (`value` for
-    `valueString`), `choices` the JSON names of each choice, `required` the names that must be there.
+    `valueString`), `choices` the JSON names of each choice, `required` the names that must be there, `rules` the
+    invariants. Elements, unlike resources, need more than an id.
     """
 
     title: str
@@ -43,6 +46,8 @@ class Shape:
     choices: dict[str, frozenset[str]] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
     required_choices: list[str] = field(default_factory=list)
+    rules: list[Rule] = field(default_factory=list)
+    is_element: bool = False
 
     def step(self, name: str) -> str:
         """Return the FHIRPath step to the member."""
@@ -53,6 +58,7 @@ def object_of(shape: Shape) -> Checker:
     """Return the checker of a JSON object that has this shape."""
     member_of = shape.members.get
     required, choices, required_choices = shape.required, shape.choices, shape.required_choices
+    rules = shape.rules
 
     def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if type(item) is not dict:
@@ -75,6 +81,13 @@ def object_of(shape: Shape) -> Checker:
             if choices[name].isdisjoint(item):
                 text = f"{shape.title}.{name}[x] is required: give one of {_some(choices[name])}."
                 found = below("." + name, refuse("required", text), found)
+        for holds, explain in rules:
+            if not holds(item):
+                problems = explain(item)
+                if problems is not None:
+                    found = below("", problems, found)
+        if len(item) == 1 and "id" in item and shape.is_element:
+            found = below("", refuse("invariant", ONLY_AN_ID), found)
         return found
 
     return check
@@ -135,7 +148,8 @@ def extensions_of_array(name: str, one: Checker) -> Checker:
         if depth >= MAX_DEPTH or not item:
             return refuse("structure", _TOO_DEEP if item else _EMPTY_ARRAY)
         values = parent.get(name)
-        if type(values) is list and values and len(values) != len(item):
+        given = values if type(values) is list else ()
+        if given and len(given) != len(item):
             text = f"The arrays {name} and _{name} must have the same length; fill the gaps with null."
             return refuse("structure", text)
         found: Findings | None = None
@@ -144,10 +158,24 @@ def extensions_of_array(name: str, one: Checker) -> Checker:
                 problems = None if name in parent else refuse("structure", "Neither a value nor an extension is here.")
             else:
                 problems = one(value, parent, depth + 1, held)
+                if problems is None and len(value) == 1 and "id" in value and given[index : index + 1] in ([], [None]):
+                    problems = refuse("invariant", ONLY_AN_ID)
             if problems is not None:
                 found = below(f"[{index}]", problems, found)
                 if is_full(found):
                     break
+        return found
+
+    return check
+
+
+def extensions_of(name: str, one: Checker) -> Checker:
+    """Return the checker of `_name` next to one primitive; where there is no value, an id alone says nothing."""
+
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        found = one(item, parent, depth, held)
+        if found is None and len(item) == 1 and "id" in item and name not in parent:
+            return refuse("invariant", ONLY_AN_ID)
         return found
 
     return check

@@ -12,6 +12,8 @@ JsonValue = Any  # whatever decoding gives: dict, list, str, int, Decimal, bool 
 
 MAX_FINDINGS = 100
 
+ONLY_AN_ID = "The invariant ele-1 is broken: an element has a value or children, not only an id."
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").fullmatch
 _JSON_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
 
@@ -19,12 +21,13 @@ _JSON_KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a bo
 class Finding:
     """One thing wrong. `path` starts empty; every parent on the way up puts its own step in front."""
 
-    __slots__ = ("code", "path", "text")
+    __slots__ = ("code", "path", "severity", "text")
 
-    def __init__(self, code: str, text: str, path: str = "") -> None:
+    def __init__(self, code: str, text: str, path: str = "", severity: str = "error") -> None:
         self.code = code
         self.text = text
         self.path = path
+        self.severity = severity
 
 
 Findings = list[Finding]
@@ -35,6 +38,10 @@ Held = dict[str, str]
 # A checker takes the value, the object the value is a member of, how deep that is, and what `#id` may lead to.
 # None means that all is well.
 Checker = Callable[[JsonValue, Json, int, Held], Findings | None]
+
+# An invariant: `holds` is quick and may answer None, which is for `explain` to decide; `explain` says what is wrong.
+Shortcut = Callable[[Json], bool | None]
+Rule = tuple[Shortcut, Callable[[JsonValue], Findings | None]]
 
 
 def refuse(code: str, text: str) -> Findings:

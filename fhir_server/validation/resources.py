@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fhir_server.validation.contained import unused_of
 from fhir_server.validation.findings import (
     Checker,
     Findings,
     Held,
     Json,
     JsonValue,
+    Rule,
     below,
     did_you_mean,
     is_full,
@@ -21,6 +23,7 @@ from fhir_server.validation.findings import (
     shown,
     wrong_kind,
 )
+from fhir_server.validation.invariants import constrained
 
 _NOT_IN_CONTAINED_META = ("versionId", "lastUpdated", "security")
 _NOTHING: Held = {}
@@ -60,13 +63,18 @@ def contained_of(one: Checker) -> Checker:
     return check
 
 
-def container_of(one: Checker) -> Checker:
-    """Return the checker of a resource that stands on its own: `#id` leads to the resources it contains."""
+def container_of(one: Checker, rules: list[Rule]) -> Checker:
+    """Return the checker of a resource that stands on its own: `#id` leads to the resources it contains.
+
+    `rules` are those that contained resources need not keep.
+    """
 
     def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
-        return one(item, parent, depth, _held(item) if "contained" in item else _NOTHING)
+        if "contained" not in item:
+            return one(item, parent, depth, _NOTHING)
+        return one(item, parent, depth, _held(item)) or unused_of(item)  # a reference that is wrong refers to nothing
 
-    return check
+    return constrained(check, rules) if rules else check
 
 
 def _held(resource: Json) -> Held:

@@ -29,6 +29,8 @@ ALL_OK = encode(operation_outcome([]))
 async def validate(context: OperationContext) -> bytes:
     """Return every issue of a resource, or that all is well: the same checks that a create or an update makes.
 
+    Warnings, which refuse nothing, are among them.
+
     Only the base definitions are checked. Another profile that is asked for is refused, for "all is well" about what
     was not looked at would be a lie; one that the resource claims is named in an issue.
     """
@@ -43,7 +45,8 @@ async def validate(context: OperationContext) -> bytes:
         resource = decode_stored(stored.raw)
     if not isinstance(resource, dict):
         raise InvalidRequest("The parameter resource is no resource.", expression="Parameters.parameter")
-    issues = [*_mismatches(context, resource, mode), *context.server.validate(resource), *_unchecked(resource)]
+    found = context.server.validate(resource, advice=True)
+    issues = [*_mismatches(context, resource, mode), *found, *_unchecked(resource)]
     return encode(operation_outcome(issues)) if issues else ALL_OK
 
 

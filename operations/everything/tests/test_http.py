@@ -43,7 +43,16 @@ RECORDS: list[Json] = [
     observation("o1", "a", "2024-01-02", encounter={"reference": "Encounter/visit"}),
     observation("o2", "a", "2024-02-02", performer=[{"reference": "Practitioner/doc"}]),
     observation("o3", "a", "2024-03-02"),
-    {"resourceType": "AllergyIntolerance", "id": "undated", "patient": {"reference": "Patient/a"}},
+    {
+        "resourceType": "AllergyIntolerance",
+        "id": "undated",
+        "clinicalStatus": {
+            "coding": [
+                {"system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical", "code": "active"}
+            ]
+        },
+        "patient": {"reference": "Patient/a"},
+    },
     observation("other", "b", "2024-04-02"),
 ]
 

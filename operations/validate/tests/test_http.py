@@ -12,6 +12,7 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.engine
 
 WRONG: Json = {"resourceType": "Patient", "gender": "unknwon", "birthDate": "2024-02-30", "nmae": []}
+NARRATIVE: Json = {"status": "generated", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'}
 
 
 def parameters(resource: Json, **more: str) -> Json:
@@ -25,6 +26,7 @@ async def test_every_issue_with_its_place(http: FhirClient, body: Json) -> None:
     answer = await http.post("Patient/$validate", body)
     assert answer.status_code == 200
     assert sorted(i["expression"][0] for i in answer.json()["issue"]) == [
+        "Patient",
         "Patient.birthDate",
         "Patient.gender",
         "Patient.nmae",
@@ -32,18 +34,32 @@ async def test_every_issue_with_its_place(http: FhirClient, body: Json) -> None:
 
 
 async def test_all_is_well(http: FhirClient) -> None:
-    answer = await http.post("Patient/$validate", {"resourceType": "Patient", "gender": "female"})
+    answer = await http.post("Patient/$validate", {"resourceType": "Patient", "gender": "female", "text": NARRATIVE})
     assert answer.status_code == 200
     assert answer.json()["issue"] == [{"severity": "information", "code": "informational", "diagnostics": "All OK"}]
+
+
+async def test_a_broken_invariant_refuses_and_a_best_practice_only_advises(http: FhirClient) -> None:
+    patient: Json = {"resourceType": "Patient", "contact": [{"gender": "male"}]}
+    answer = await http.post("Patient/$validate", patient)
+    assert [(i["severity"], i["code"], i["expression"]) for i in answer.json()["issue"]] == [
+        ("error", "invariant", ["Patient.contact[0]"]),
+        ("warning", "invariant", ["Patient"]),
+    ]
+    refused = await http.post("Patient", patient)
+    assert refused.status_code == 422
+    assert [i["expression"] for i in refused.json()["issue"]] == [["Patient.contact[0]"]]
+    accepted = await http.post("Patient", {"resourceType": "Patient", "contact": [{"name": {"family": "Doe"}}]})
+    assert accepted.status_code == 201
 
 
 async def test_an_instance(http: FhirClient) -> None:
     await http.put("Patient/validated", {"resourceType": "Patient", "id": "validated"})
     stored = await http.get("Patient/validated/$validate")
-    assert (stored.status_code, stored.json()["issue"][0]["severity"]) == (200, "information")
+    assert (stored.status_code, [i["severity"] for i in stored.json()["issue"]]) == (200, ["warning"])
     other = parameters({"resourceType": "Patient", "id": "x"}, mode="update")
     answer = await http.post("Patient/validated/$validate", other)
-    assert [i["expression"] for i in answer.json()["issue"]] == [["Patient.id"]]
+    assert [i["expression"] for i in answer.json()["issue"] if i["severity"] == "error"] == [["Patient.id"]]
     assert (await http.get("Patient/validated/$validate?mode=delete")).status_code == 200
     assert (await http.get("Patient/nobody/$validate?mode=delete")).status_code == 404
 

@@ -35,6 +35,11 @@ async def test_every_issue_is_listed(calling: Calling, server: Server) -> None:
     ]
 
 
+async def test_warnings_are_listed_too(calling: Calling, server: Server) -> None:
+    server.refused["1"] = [Issue("invariant", "dom-6", "Patient", "warning")]
+    assert [i["severity"] for i in issues(await validate(calling("Patient", resource=PATIENT)))] == ["warning"]
+
+
 async def test_another_type_than_the_url_says(calling: Calling) -> None:
     found = issues(await validate(calling("Observation", resource=PATIENT)))
     assert [(i["code"], i["expression"]) for i in found] == [("invalid", ["resourceType"])]

@@ -57,6 +57,20 @@ def made(kind: str, needed: Json, choices: tuple[Made, ...] = (), **members: Mad
     )
 
 
+def observed(kind: str, needed: Json, choices: tuple[Made, ...] = (), **members: Made) -> Made:
+    """Return a resource whose components have other codes than it, if it has a value (obs-7)."""
+    return made(kind, needed, choices, **members).map(_without_own_codes)
+
+
+def _without_own_codes(resource: Json) -> Json:
+    own = resource["code"].get("coding", ())
+    if "component" not in resource or not any(name.startswith("value") for name in resource):
+        return resource
+    kept = [row for row in resource["component"] if not any(c in own for c in row["code"].get("coding", ()))]
+    rest = {name: value for name, value in resource.items() if name != "component"}
+    return rest | ({"component": kept} if kept else {})
+
+
 text = one_of(POOLS["names"])
 number = one_of(POOLS["numbers"]).map(Decimal)
 moment = one_of([*POOLS["dates"], *POOLS["moments"]])
@@ -168,7 +182,7 @@ RESOURCES: dict[str, Made] = {
         serviceProvider=reference("Organization"),
         type=some(concept),
     ),
-    "Observation": made(
+    "Observation": observed(
         "Observation",
         {"status": "final", "code": {"coding": [{"system": "http://s1.org", "code": "a"}]}},
         (

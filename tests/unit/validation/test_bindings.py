@@ -53,7 +53,7 @@ def found(resource: dict[str, Any]) -> list[tuple[str, str]]:
     [
         ({"system": UCUM, "code": "kg"}, False),
         ({"system": UCUM, "code": "lb"}, True),
-        ({"code": "kg"}, True),
+        ({"system": "http://example.org", "code": "kg"}, True),
         ({"extension": [{"url": "http://example.org/absent", "valueCode": "unknown"}]}, False),
     ],
 )

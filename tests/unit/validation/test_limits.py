@@ -21,7 +21,13 @@ VALIDATOR = Validator(r4())
 PATIENT = {
     "resourceType": "Patient",
     "contained": [{"resourceType": "Organization", "id": "o", "name": "x"}],
-    "name": [{"given": ["a", None], "_given": [None, {"id": "x"}], "period": {"start": "2020"}}],
+    "name": [
+        {
+            "given": ["a", None],
+            "_given": [None, {"extension": [{"url": "http://example.org", "valueCode": "x"}]}],
+            "period": {"start": "2020"},
+        }
+    ],
     "extension": [{"url": "http://example.org", "valueQuantity": {"value": Decimal("1.0")}}],
     "managingOrganization": {"reference": "#o"},
     "text": {"status": "empty", "div": '<div xmlns="http://www.w3.org/1999/xhtml">x</div>'},
@@ -74,9 +80,9 @@ def test_random_json_anywhere_in_a_resource_gives_issues_that_can_be_sent(path: 
 
 def nested(levels: int) -> dict[str, Any]:
     """Return a Questionnaire whose innermost item is this many JSON levels deep."""
-    item: dict[str, Any] = {"linkId": "1", "type": "group"}
-    for _ in range((levels - 3) // 2):
-        item = {"linkId": "1", "type": "group", "item": [item]}
+    item: dict[str, Any] = {"linkId": "innermost", "type": "display"}
+    for level in range((levels - 3) // 2):
+        item = {"linkId": str(level), "type": "group", "item": [item]}
     return {"resourceType": "Questionnaire", "status": "draft", "item": [item]}
 
 
