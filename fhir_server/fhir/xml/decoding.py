@@ -152,8 +152,12 @@ class _Reader:
         if child.kind == PRIMITIVE:
             if frame.text is None and not value:
                 self._refuse("the element has neither a value nor an extension")
+            try:
+                item = None if frame.text is None else _converted(child.type, frame.text)
+            except JsonError as error:
+                self._refuse(str(error))
             self._stack.pop()
-            _put_primitive(self._stack[-1], child, frame.text, value)
+            _put_primitive(self._stack[-1], child, item, value)
             return
         if not value:
             self._refuse("the element is empty")
@@ -225,10 +229,9 @@ def _put(value: Json, child: Child, item: Any) -> None:
         value[child.member] = item
 
 
-def _put_primitive(frame: _Frame, child: Child, text: str | None, beside: Json) -> None:
+def _put_primitive(frame: _Frame, child: Child, item: Any, beside: Json) -> None:
     """Add a value and, in the member of the same name with `_`, its id and extensions."""
     value = frame.value
-    item = None if text is None else _converted(child.type, text)
     if not child.repeats:
         if item is not None:
             value[child.member] = item
@@ -269,10 +272,7 @@ def _integer(text: str) -> Any:
 def _decimal(text: str) -> Any:
     if not _is_number(text):
         return text
-    try:
-        return decode_stored(text.encode()) if len(text) < 18 else decode_json(text.encode())
-    except JsonError as error:
-        raise XmlError(str(error)) from None
+    return decode_stored(text.encode()) if len(text) < 18 else decode_json(text.encode())
 
 
 def _shown(name: str) -> str:

@@ -78,6 +78,13 @@ def test_what_is_no_decimal_stays_text(text: str) -> None:
     assert value == {"valueQuantity": {"value": text}}
 
 
+@pytest.mark.parametrize("text", ["1" * 5000, "1e" + "1" * 500])
+def test_numbers_that_json_does_not_take_are_refused(text: str) -> None:
+    message, where = refused(f'<valueQuantity><value value="{text}"/></valueQuantity>', "Observation")
+    assert message in ("Integer value out of range", "a number of 502 digits cannot be read")
+    assert where == "Observation.value.value"
+
+
 @pytest.mark.parametrize(
     ("div", "text"),
     [
@@ -146,6 +153,12 @@ def test_a_narrative_is_its_text(div: str, text: str | None) -> None:
 )  # fmt: skip
 def test_what_does_not_belong_is_refused_with_its_place(inner: str, message: str, where: str) -> None:
     assert refused(inner) == (message, where)
+
+
+def test_a_narrative_takes_the_prefixes_of_others_with_it() -> None:
+    div = f"{DIV}<h:p>x</h:p></div>"
+    raw = f'<Patient {XMLNS} xmlns:h="http://www.w3.org/1999/xhtml"><text>{div}</text></Patient>'.encode()
+    assert decode(raw)["text"] == {"div": f"{DIV}<p>x</p></div>"}
 
 
 def test_the_line_is_told() -> None:

@@ -103,6 +103,8 @@ def test_pretty_is_an_element_on_each_line() -> None:
     [
         ({"resourceType": "Patient", "foo": 1}, "Patient has no element 'foo'"),
         ({"resourceType": "Patient", "name": [{"_id": {}}]}, "HumanName has no element '_id'"),
+        ({"resourceType": "Patient", "_name": {}}, "Patient has no element '_name'"),
+        ({"resourceType": "Patient", "_active": {"value": "x"}}, "boolean has no element 'value'"),
         ({"resourceType": "HumanName"}, "no resourceType of R4"),
         ({}, "no resourceType of R4"),
         ({"resourceType": "Patient", "active": {}}, "the element active holds no value"),
