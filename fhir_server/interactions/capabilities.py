@@ -12,7 +12,6 @@ from fhir_server.fhir.json import encode
 from fhir_server.interactions.patch import ADVERTISED
 from fhir_server.interactions.services import Call
 from fhir_server.interactions.terminology_capabilities import terminology_statement
-from fhir_server.search.parameters import NOT_INDEXED
 
 Json = dict[str, Any]
 
@@ -30,7 +29,8 @@ INTERACTIONS = (
 )
 SYSTEM_INTERACTIONS = ("transaction", "batch", "search-system", "history-system")
 MODES = ("full", "normative", "terminology")
-_SEARCHABLE = frozenset({"token", "reference", "string", "date", "uri", "number", "quantity"})
+# Parameters that read no element and are answered all the same.
+_WITHOUT_EXPRESSION = frozenset({"_text", "_content", "_filter"})
 
 
 # What a statement depends on while the server runs: the tenant, its base URL and generation of search parameters.
@@ -120,5 +120,5 @@ def _parameters(call: Call, resource_type: str) -> list[Json]:
     return [
         {"name": p.code, "definition": p.url, "type": p.type}
         for p in sorted(found, key=lambda p: p.code)
-        if p.type in _SEARCHABLE and p.code not in NOT_INDEXED and (p.expression or p.code == "_id")
+        if p.expression or p.code in _WITHOUT_EXPRESSION
     ]

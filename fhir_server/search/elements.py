@@ -12,7 +12,10 @@ from functools import lru_cache
 
 from fhir_server.fhir.definitions import Definitions, Element, r4
 
-_PATH = re.compile(r"\(?(?P<path>[A-Z]\w*(?:\.\w+)+)(?: as (?P<infix>\w+)\)|\)?\.as\((?P<call>\w+)\)|\)?)")
+_PATH = re.compile(
+    r"\(?(?P<path>[A-Z]\w*(?:\.\w+)+)(?: as (?P<infix>\w+)\)|\)?\.as\((?P<call>\w+)\)|\)?)"
+    r"(?:\.where\(resolve\(\) is \w+\))?"
+)
 
 
 @lru_cache(maxsize=4096)
@@ -32,6 +35,12 @@ def repeats(expression: str) -> bool:
 def may_be_a_range(expression: str) -> bool:
     """Whether a number or quantity may be a Range, so that it has two ends or an open one."""
     return any(p is None or "Range" in p[1] for p in _paths(expression))
+
+
+@lru_cache(maxsize=4096)
+def may_be_canonical(expression: str) -> bool:
+    """Whether a reference may be by canonical URL, and not by where the other resource is."""
+    return any(p is None or not {"canonical", "uri"}.isdisjoint(p[1]) for p in _paths(expression))
 
 
 def _paths(expression: str) -> Iterator[tuple[list[Element], frozenset[str]] | None]:

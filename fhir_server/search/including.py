@@ -11,6 +11,7 @@ from fhir_server.api.ports import Reading
 from fhir_server.api.records import Stored
 from fhir_server.fhir.json import decode_stored
 from fhir_server.fhir.references import local_reference
+from fhir_server.search.linking import canonicals, local_references
 from fhir_server.search.parameters import Parameter, Parameters
 from fhir_server.search.query import Include, SearchQuery
 from fhir_server.search.terms import SEPARATOR, TermHash
@@ -57,16 +58,24 @@ class Including:
         self, forward: Sequence[Include], backward: Sequence[Include], found: Sequence[Stored], shown: set[str]
     ) -> list[Stored]:
         new: dict[str, Stored] = {}
-        keys, canonicals = self._targets(forward, found)
+        keys, defined = self._targets(forward, found)
         keys -= shown
         if keys:
             read = await self.records.read_many(sorted(keys))
             new.update({k: r for k, r in read.items() if not r.deleted})
-        for where in (*self._defined(canonicals), *(self._referring(i, found) for i in backward)):
+        for where in self._defined(defined):
+            named = {url for _, url in defined}
+            for record in await self._all(where):
+                resource = decode_stored(record.raw)
+                url = resource.get("url")
+                if record.key not in shown and not named.isdisjoint((url, f"{url}|{resource.get('version', '')}")):
+                    new[record.key] = record
+        for include in backward:
+            where = self._referring(include, found)
             if isinstance(where, Nothing):
                 continue
             for record in await self._all(where):
-                if record.key not in shown:
+                if record.key not in shown and self._names_one(include, record, found):
                     new[record.key] = record
         return list(new.values())
 
@@ -136,6 +145,22 @@ class Including:
         texts = (name + SEPARATOR + text for name, target in names for kind, text in referred if target in ("", kind))
         terms = tuple(dict.fromkeys(map(self.term, texts)))
         return Term(terms) if terms else Nothing()
+
+    def _names_one(self, include: Include, record: Stored, found: Sequence[Stored]) -> bool:
+        """Whether what was found by a canonical URL names one of these in its version, or in none."""
+        urls = [r for r in found if "url" in self.parameters.of(r.type)]
+        if not urls:
+            return True
+        resource = decode_stored(record.raw)
+        wanted: set[str] = set()
+        for one in map(decode_stored, (r.raw for r in urls)):
+            wanted |= {one.get("url", ""), f"{one.get('url', '')}|{one.get('version', '')}"}
+        keys = {r.key for r in found}
+        return any(
+            not keys.isdisjoint(local_references(p, resource, self.base_url))
+            or not wanted.isdisjoint(canonicals(p, resource))
+            for p in self._asked(include, record.type)
+        )
 
     def _named(self, record: Stored) -> Iterator[str]:
         """Yield what others refer to a resource by."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
-from fhir_server.api.criteria import Criterion, Everything, Key, Nothing, Order, Position, Term, all_of
+from fhir_server.api.criteria import Criterion, Everything, Key, Nothing, Order, Position, Term, all_of, any_of
 from fhir_server.api.errors import TooCostly
 from fhir_server.api.ports import Reading
 from fhir_server.api.records import Stored
 from fhir_server.fhir.json import decode_stored
 from fhir_server.search.conditions import NARROW_TARGETS, Condition, Index, present
+from fhir_server.search.elements import may_be_canonical
 from fhir_server.search.indexing import CONTAINED, within
 from fhir_server.search.matching import matcher
 from fhir_server.search.parameters import Parameter
@@ -26,7 +27,7 @@ from fhir_server.search.values import reference_key
 
 # Up to so many linked resources are fetched before the other side is tried, and when that is no way out.
 FEW = 1_000
-FEW_REFERRING = 200
+FEW_REFERRING = 2_000
 MOST = 10_000
 MAX_SEARCHES = 500
 _BATCH = 500
@@ -120,6 +121,8 @@ async def to_matching(one: Filter, targets: Sequence[str], inner: Inner, index: 
         plan = await inner(target)
         if plan is not None:
             plans.append((target, plan))
+    if any(may_be_canonical(p.expression) for p in one.per_type or (one.parameter,)):
+        return await _by_canonicals(one, [plan for _, plan in plans], index, following)
     for _, plan in plans:
         room = (MOST if following.eager else FEW) - len(keys)
         found = await matching_keys(following, plan, room, one.location)
@@ -132,6 +135,37 @@ async def to_matching(one: Filter, targets: Sequence[str], inner: Inner, index: 
         keys += found
     insides = [i for i in [await following.inside(t) for t, _ in plans] if i] if following.inside else []
     return await _by_keys(one, keys, insides, index, following)
+
+
+async def _by_canonicals(one: Filter, plans: Sequence[Plan], index: Index, following: Following) -> Part:
+    """Return the part of referring to what the plans find, by key or by canonical URL, with its version or without.
+
+    https://hl7.org/fhir/R4/references.html#canonical
+    """
+    keys: list[str] = []
+    urls: set[str] = set()
+    wanted: set[str] = set()
+    for plan in plans:
+        found = await all_matching(following.records, plan, MOST - len(keys))
+        if found is None:
+            raise TooCostly(f"{one.parameter.code} links to more than {MOST} matches.", location=one.location)
+        for record in found:
+            keys.append(record.key)
+            resource = decode_stored(record.raw)
+            if url := resource.get("url"):
+                urls.add(url)
+                wanted |= {url, f"{url}|{resource.get('version', '')}"}
+    names = {index.name(p) for p in one.per_type or (one.parameter,)}
+    where = index.texts(name + SEPARATOR + text for name in names for text in (*keys, *sorted(urls)))
+    held = frozenset(keys)
+
+    def holds(resource: Json) -> bool:
+        parameter = parameter_of(one, resource)
+        if not held.isdisjoint(local_references(parameter, resource, following.base_url)):
+            return True
+        return not wanted.isdisjoint(canonicals(parameter, resource))
+
+    return Part(Condition(where, exact=False), on_each(holds))
 
 
 async def _by_keys(
@@ -249,18 +283,41 @@ async def from_matching(
     """
     plan = await inner(())
     following.links.one_more(location)
-    room = MOST if following.eager else FEW_REFERRING
+    is_canonical = may_be_canonical(reference.expression)
+    room = MOST if following.eager or is_canonical else FEW_REFERRING
     found = await all_matching(following.records, plan, room)
-    if found is None and following.eager:
+    if found is None and room == MOST:
         raise TooCostly(f"_has: more than {MOST} resources of {source} match. Narrow it.", location=location)
     if found is not None:
         keys: set[str] = set()
+        urls: set[str] = set()
         for record in found:
-            keys |= local_references(reference, decode_stored(record.raw), following.base_url)
+            resource = decode_stored(record.raw)
+            keys |= local_references(reference, resource, following.base_url)
+            urls |= canonicals(reference, resource)
+        if urls:
+            return _named(keys, urls, types or reference.targets, term)
         wanted = sorted(k for k in keys if not types or k.partition("/")[0] in types)
         where: Criterion = Key(tuple(wanted)) if wanted else Nothing()
         return Part(Condition(where), on_each(lambda r: f"{r['resourceType']}/{r.get('id')}" in keys))
     return Part(Condition(_anything(types, term), exact=False), _referred(reference, inner, term, following, location))
+
+
+def _named(keys: set[str], urls: set[str], types: Sequence[str], term: TermHash) -> Part:
+    """Return the part of being one of the keys, or of having one of the canonical URLs."""
+    heads = sorted({url.partition("|")[0] for url in urls})
+    terms = tuple(term(f"{kind}.url{SEPARATOR}{head}") for kind in types for head in heads)
+
+    def holds(resource: Json) -> bool:
+        url = resource.get("url", "")
+        return (
+            f"{resource['resourceType']}/{resource.get('id')}" in keys
+            or url in urls
+            or f"{url}|{resource.get('version', '')}" in urls
+        )
+
+    where = any_of(Term(terms), Key(tuple(sorted(keys)))) if keys else Term(terms)
+    return Part(Condition(where, exact=False), on_each(holds))
 
 
 def _anything(types: Sequence[str], term: TermHash) -> Criterion:
@@ -308,6 +365,11 @@ def local_references(parameter: Parameter, resource: Json, base_url: str) -> set
     """Return the keys of the resources here that a resource refers to by a parameter."""
     keys = {reference_key(literal, base_url) for literal in _literals(parameter, resource)}
     return {k for k in keys if not parameter.target_type or k.startswith(parameter.target_type + "/")}
+
+
+def canonicals(parameter: Parameter, resource: Json) -> set[str]:
+    """Return the canonical URLs that a resource has under a parameter, as they are written."""
+    return {node.value for node in parameter.path.evaluate(resource) if isinstance(node.value, str)}
 
 
 def _literals(parameter: Parameter, resource: Json) -> Iterator[str]:

@@ -47,7 +47,7 @@ from fhir_server.search.plan import Json, Part, Plan, Test, all_tests, contained
 from fhir_server.search.query import Filter, QueryParser, Reverse, SearchQuery, split, unescape
 from fhir_server.search.terms import SEPARATOR
 
-MAX_PAIRS = 100
+MAX_PAIRS = 1_000
 _SETS = frozenset({"in", "not-in", "above", "below"})
 _BY_STORE = frozenset({"_id", "_lastUpdated"})
 
@@ -139,25 +139,34 @@ class Planner:
     async def _chained(self, one: Filter, search: Search, index: Index) -> Part:
         """Return the part of a chain: `subject:Patient.name=x`. https://hl7.org/fhir/R4/search.html#chaining"""
         understood = []
+        refusals: list[InvalidRequest] = []
 
         async def inner(target: str) -> Plan | None:
-            query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
-            if query.issues:
+            try:
+                query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
+                plan = None if query.issues else await self.plan(query, search)
+            except (
+                InvalidRequest
+            ) as refusal:  # of this type; another may have a parameter of the name that can be asked
+                refusals.append(refusal)
                 return None
-            understood.append(target)
-            return await self.plan(query, search)
+            if plan is not None:
+                understood.append(target)
+            return plan
 
         async def inside(target: str) -> Inside | None:
             group = search.group
             if not await self.contained_types.has(search.records, index.term, group, target, search.now):
                 return None
             query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
-            if query.issues or query.reverses:
+            if query.issues or query.reverses or target not in understood:
                 return None
             whole = await self._contained(query, search)
             return Inside(target, whole.condition.where, await self.of_contained(query, search))
 
         part = await to_matching(one, _targets(one), inner, index, replace(search.following, inside=inside))
+        if not understood and refusals:
+            raise refusals[0]
         if not understood:
             raise InvalidRequest(
                 f"{one.parameter.code}.{one.chain[:64]}: no type it refers to has that parameter.",

@@ -94,10 +94,8 @@ def live(scope: Scope, where: Criterion) -> Asked:
         else:
             rest.append(query)
     if not any(isinstance(c, (Term, Range, Containing, Present)) for c in conditions):
-        if isinstance(first, OfType) and len(lead) > 1:  # beside a range, SecantusDB would leave the index for it
-            rest.append(LIVE)
-        else:
-            lead = {**lead, **LIVE}
+        # SecantusDB walks the index of the field that is written first, and reads the whole type for another.
+        lead = {"u": lead["u"], **lead, **LIVE} if "u" in lead else {**lead, **LIVE}
     broad = isinstance(first, Term) and first.broad
     return Asked(lead, tuple(rest), all_of(*checks) if checks else None, broad)
 
@@ -150,7 +148,7 @@ def to_filter(where: Criterion) -> Json:
 def _interval(field: str, low: int | None, high: int | None) -> Json:
     bounds: Json = {}
     if low is not None:
-        bounds["$gte"] = low
+        bounds["$gt"] = low - 1  # secantusd-py leaves out the bound itself in $gte on a descending field
     if high is not None:
         bounds["$lt"] = high
     return {field: bounds} if bounds else {}
@@ -201,12 +199,12 @@ def tighten(query: Json, more: Json) -> Json:
         if not isinstance(old, dict) or not isinstance(bounds, dict):
             made[field] = bounds
             continue
-        low = max((b["$gte"] for b in (old, bounds) if "$gte" in b), default=None)
+        low = max((b["$gt"] for b in (old, bounds) if "$gt" in b), default=None)
         high = min((b["$lt"] for b in (old, bounds) if "$lt" in b), default=None)
         made[field] = {
-            **({"$gte": low} if low is not None else {}),
+            **({"$gt": low} if low is not None else {}),
             **({"$lt": high} if high is not None else {}),
-            **{k: v for b in (old, bounds) for k, v in b.items() if k not in ("$gte", "$lt")},
+            **{k: v for b in (old, bounds) for k, v in b.items() if k not in ("$gt", "$lt")},
         }
     return made
 

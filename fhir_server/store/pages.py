@@ -101,12 +101,12 @@ class Pages:
         bounds = asked.lead.get("d", {})
         upper = bounds.get("$lt")
         for low in windows.lows(self._database, key, limit, upper):
-            narrowed = asked if low is None else asked.bounded({"d": {"$gte": low}})
+            narrowed = asked if low is None else asked.bounded({"d": {"$gt": low - 1}})
             found, is_cut = await self._run(narrowed, projection, limit, sort)
-            is_last = low is None or low <= bounds.get("$gte", low - 1)
+            is_last = low is None or low <= bounds.get("$gt", low - 1)
             is_full = is_cut or len(found) >= limit
             if is_full or is_last:
-                if upper is None and (is_full or "$gte" not in bounds):
+                if upper is None and (is_full or "$gt" not in bounds):
                     windows.learn(self._database, key, [int(d["d"]) for d in found], full=is_full)
                 return found, is_cut
         raise AssertionError("the last window has no lower bound")
@@ -146,7 +146,7 @@ class Pages:
         if not cap or self._windows is None or not asked.broad:
             return await self._count(asked, cap, in_transaction=in_transaction)
         for low in self._windows.lows(self._database, self._key(asked), cap, None):
-            narrowed = asked if low is None else asked.bounded({"d": {"$gte": low}})
+            narrowed = asked if low is None else asked.bounded({"d": {"$gt": low - 1}})
             number = await self._count(narrowed, cap, in_transaction=in_transaction)
             if number >= cap:
                 break

@@ -43,10 +43,12 @@ async def test_every_listed_type_can_be_searched_and_has_a_history(shared_server
 
 async def test_every_listed_parameter_is_understood(shared_server: FhirClient, rest: Json) -> None:
     values = {"date": "2020", "number": "1", "quantity": "1", "reference": "Patient/x", "uri": "urn:x"}
+    composites = {"code-value-date": "x$2020", "code-value-quantity": "x$1", "component-code-value-quantity": "x$1"}
+    own = {**composites, "combo-code-value-quantity": "x$1", "_filter": "status eq final"}
     row = next(r for r in rest["resource"] if r["type"] == "Observation")
-    assert {"code", "date", "subject", "patient", "status"} <= {p["name"] for p in row["searchParam"]}
+    assert {"code", "date", "subject", "patient", "status", "_text", *own} <= {p["name"] for p in row["searchParam"]}
     for parameter in row["searchParam"]:
-        path = f"Observation?{parameter['name']}={values.get(parameter['type'], 'x')}"
+        path = f"Observation?{parameter['name']}={own.get(parameter['name'], values.get(parameter['type'], 'x$x'))}"
         answer = await shared_server.get(path, prefer="handling=strict")
         assert answer.status_code == 200, path
 

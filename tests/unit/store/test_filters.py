@@ -45,13 +45,13 @@ TENANT = Tenant("a", "x_a", b"k" * 32)
         (Key(("Patient/1", "Patient/2")), {"_id": {"$in": ["Patient/1", "Patient/2"]}}),
         (OfType(("Patient",)), {"y": "Patient"}),
         (OfType(("Patient", "Group")), {"y": {"$in": ["Patient", "Group"]}}),
-        (Updated(1, 2), {"u": {"$gte": 1, "$lt": 2}}),
-        (Updated(1), {"u": {"$gte": 1}}),
+        (Updated(1, 2), {"u": {"$gt": 0, "$lt": 2}}),
+        (Updated(1), {"u": {"$gt": 0}}),
         (Updated(), {}),
         (Moment(None, 2), {"d": {"$lt": 2}}),
         (And((Term((7,)), Key(("Patient/1",)))), {"t": 7, "_id": "Patient/1"}),
         (And((Term((7,)), Term((8,)))), {"$and": [{"t": 7}, {"t": 8}]}),
-        (And((Term((7,)), Term((8,)), Updated(1))), {"$and": [{"t": 7, "u": {"$gte": 1}}, {"t": 8}]}),
+        (And((Term((7,)), Term((8,)), Updated(1))), {"$and": [{"t": 7, "u": {"$gt": 0}}, {"t": 8}]}),
         (Or((Term((7,)), Range("a", "b"))), {"$or": [{"t": 7}, {"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}]}),
         (Not(Term((7,))), {"t": {"$nin": [7]}}),
         (Not(Present("code")), {"p": {"$ne": "code"}}),
@@ -59,7 +59,7 @@ TENANT = Tenant("a", "x_a", b"k" * 32)
         (Not(Range("a", "b")), {"$nor": [{"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}]}),
         (Present("code"), {"p": "code"}),
         (Containing("ab", "c.d"), {"s": {"$regex": r"^ab.*c\.d", "$options": "s"}}),
-        (Checked(Moment(1, None)), {"d": {"$gte": 1}}),
+        (Checked(Moment(1, None)), {"d": {"$gt": 0}}),
     ],
 )
 def test_each_criterion_has_its_filter(where: Criterion, expected: Json) -> None:
@@ -92,13 +92,13 @@ IN_RANGE: Json = {"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}
         (Term((7,)), Asked({"t": 7})),
         (Term((7,), broad=True), Asked({"t": 7}, broad=True)),
         (And((Term((7,)), Term((8,), broad=True))), Asked({"t": 7}, ({"t": 8},))),
-        (And((Term((7,)), Moment(1, 2))), Asked({"t": 7, "d": {"$gte": 1, "$lt": 2}})),
-        (And((Moment(1), Moment(None, 2))), Asked({"d": {"$gte": 1, "$lt": 2}, **LIVE})),
-        (And((Term((7,)), Moment(1), Moment(None, 2))), Asked({"t": 7, "d": {"$gte": 1, "$lt": 2}})),
+        (And((Term((7,)), Moment(1, 2))), Asked({"t": 7, "d": {"$gt": 0, "$lt": 2}})),
+        (And((Moment(1), Moment(None, 2))), Asked({"d": {"$gt": 0, "$lt": 2}, **LIVE})),
+        (And((Term((7,)), Moment(1), Moment(None, 2))), Asked({"t": 7, "d": {"$gt": 0, "$lt": 2}})),
         (And((Term((7,)), RANGE)), Asked({"t": 7, **IN_RANGE})),
         (And((RANGE, Term((7,)))), Asked(IN_RANGE, ({"t": 7},))),
         (And((Term((7,)), RANGE, Range("c", "d"))), Asked({"t": 7, **IN_RANGE}, (to_filter(Range("c", "d")),))),
-        (And((Term((7,)), Present("code"), Updated(1))), Asked({"t": 7, "p": "code", "u": {"$gte": 1}})),
+        (And((Term((7,)), Present("code"), Updated(1))), Asked({"t": 7, "p": "code", "u": {"$gt": 0}})),
         (And((Not(Term((7,))), Term((8,), broad=True))), Asked({"t": 8}, ({"t": {"$nin": [7]}},), None, broad=True)),
         (And((Or((Term((7,)), RANGE)), Term((8,)))), Asked({"t": 8}, ({"$or": [{"t": 7}, IN_RANGE]},))),
         (Or((Term((7,)), RANGE)), Asked({"$or": [{"t": 7}, IN_RANGE], **LIVE})),
@@ -108,7 +108,7 @@ IN_RANGE: Json = {"s": {"$elemMatch": {"$gte": "a", "$lt": "b"}}}
         (Not(Term((7,))), Asked({"t": {"$nin": [7]}, **LIVE})),
         (Present("code"), Asked({"p": "code"})),
         (Containing("ab", "c"), Asked({"s": {"$regex": "^ab.*c", "$options": "s"}})),
-        (And((Not(Term((7,))), Updated(1))), Asked({"u": {"$gte": 1}, **LIVE}, ({"t": {"$nin": [7]}},))),
+        (And((Not(Term((7,))), Updated(1))), Asked({"u": {"$gt": 0}, **LIVE}, ({"t": {"$nin": [7]}},))),
         (And((Term((7,)), Checked(Not(RANGE)))), Asked({"t": 7}, (), Not(RANGE))),
         (
             And((Checked(Moment(1)), Term((7,)), Checked(Not(RANGE)))),
@@ -131,9 +131,9 @@ def test_the_stages_of_what_is_asked() -> None:
 
 
 def test_bounds_keep_all_else_that_is_asked() -> None:
-    asked = Asked({"t": 7, "d": {"$gte": 1}}, ({"t": 8},), RANGE, broad=True)
+    asked = Asked({"t": 7, "d": {"$gt": 0}}, ({"t": 8},), RANGE, broad=True)
     assert asked.bounded({"d": {"$lt": 5}}) == Asked(
-        {"t": 7, "d": {"$gte": 1, "$lt": 5}}, ({"t": 8},), RANGE, broad=True
+        {"t": 7, "d": {"$gt": 0, "$lt": 5}}, ({"t": 8},), RANGE, broad=True
     )
     assert asked.bounded({}) == asked
 
@@ -164,11 +164,11 @@ def test_what_comes_after_a_position(order: Order, sort: Json, steps: list[tuple
     ("query", "more", "expected"),
     [
         ({"t": 1}, {"d": 2}, {"t": 1, "d": 2}),
-        ({"d": {"$gte": 1}}, {"d": {"$gte": 2}}, {"d": {"$gte": 2}}),
-        ({"d": {"$gte": 3}}, {"d": {"$gte": 2}}, {"d": {"$gte": 3}}),
+        ({"d": {"$gt": 0}}, {"d": {"$gt": 1}}, {"d": {"$gt": 1}}),
+        ({"d": {"$gt": 2}}, {"d": {"$gt": 1}}, {"d": {"$gt": 2}}),
         ({"d": {"$lt": 9}}, {"d": {"$lt": 8}}, {"d": {"$lt": 8}}),
-        ({"d": {"$lt": 9}}, {"d": {"$gte": 2}}, {"d": {"$gte": 2, "$lt": 9}}),
-        ({"d": {"$gte": 1, "$lt": 9}}, {"d": {"$gt": 4}}, {"d": {"$gte": 1, "$lt": 9, "$gt": 4}}),
+        ({"d": {"$lt": 9}}, {"d": {"$gt": 1}}, {"d": {"$gt": 1, "$lt": 9}}),
+        ({"d": {"$gt": 0, "$lt": 9}}, {"d": {"$gt": 4}}, {"d": {"$gt": 4, "$lt": 9}}),
     ],
 )
 def test_bounds_on_the_same_field_are_both_asked(query: Json, more: Json, expected: Json) -> None:
@@ -176,9 +176,9 @@ def test_bounds_on_the_same_field_are_both_asked(query: Json, more: Json, expect
 
 
 def test_a_value_takes_the_place_of_the_bounds_it_was_found_within() -> None:
-    asked = {"d": {"$gte": 1, "$lt": 9}}
+    asked = {"d": {"$gt": 0, "$lt": 9}}
     assert tighten(asked, {"d": 4}) == {"d": 4}
-    assert asked == {"d": {"$gte": 1, "$lt": 9}}
+    assert asked == {"d": {"$gt": 0, "$lt": 9}}
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ class Collection:
 
     def run(self, filters: Sequence[Json], limit: int, sort: Json | None) -> list[Json]:
         bounds = filters[0].get("d", {})
-        self.asked.append((bounds.get("$gte") if isinstance(bounds, dict) else bounds, limit))
+        low = bounds.get("$gt", None) if isinstance(bounds, dict) else bounds
+        self.asked.append((low + 1 if isinstance(bounds, dict) and low is not None else low, limit))
         found = [d for d in self.documents if all(matches(f, d) for f in filters)]
         for name, direction in reversed((sort or {}).items()):
             found.sort(key=lambda d: d[name], reverse=direction < 0)
