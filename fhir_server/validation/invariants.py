@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from fhir_server.fhir import fhirpath
 from fhir_server.fhir.definitions import Constraint, Definitions, Element
+from fhir_server.validation import wholes
 from fhir_server.validation.findings import (
     Checker,
     Finding,
@@ -23,8 +24,7 @@ from fhir_server.validation.findings import (
     below,
     is_full,
 )
-from fhir_server.validation.narrative import narrative
-from fhir_server.validation.presence import either, shortcut, unknown
+from fhir_server.validation.presence import shortcut, unknown
 from fhir_server.validation.shortcuts import BY_KEY
 
 # What the checkers of objects, extensions, references, contained resources and narratives look at themselves.
@@ -32,9 +32,7 @@ ELSEWHERE = frozenset({"ele-1", "ext-1", "ref-1", "dom-2", "dom-3", "dom-4", "do
 
 MAX_STEPS = 200_000
 
-_ENVIRONMENT = fhirpath.Environment(
-    max_steps=MAX_STEPS, safe_patterns=True, html_checks=lambda text: narrative(text, {}, 0, {}) is None
-)
+_ENVIRONMENT = fhirpath.Environment(max_steps=MAX_STEPS, safe_patterns=True)
 # Values of the wrong kind, which another finding is about, can make a function fail in its own way.
 _FAILURES = (fhirpath.FhirPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
@@ -53,10 +51,10 @@ class Invariants:
         parent, _, last = name.rpartition(".")
         element = types[parent].element(last) if parent in types else None
         if element is not None:
-            found += [row for row in element.constraints if not _needs_resource(row)]
+            found += [row for row in element.constraints if row.key not in wholes.BY_KEY]
         rules = [self._rule(row, name) for row in self._chosen(found)]
         if types[name].kind == "resource":
-            rules += [self._rule_below(row, name, at) for at, row in self._that_need(name)]
+            rules += [_rule_below(row, at) for at, row in self._that_need(name)]
         return rules
 
     def of_element(self, parent: str, element: Element, own: str) -> list[Rule]:
@@ -79,7 +77,7 @@ class Invariants:
         """Yield the invariants of the resource's elements that look at the whole resource."""
         for element in self._definitions.types[name].elements:
             for row in self._chosen(element.constraints):
-                if _needs_resource(row):
+                if row.key in wholes.BY_KEY:
                     yield element.name, row
 
     def _rule(self, row: Constraint, own: str) -> Rule:
@@ -87,50 +85,49 @@ class Invariants:
         holds = unknown if is_primitive else _shortcut(row.expression, own)
         by_hand = BY_KEY.get((own, row.key))
         if by_hand is not None:
-            holds = either(holds, by_hand)
-        return holds, _Evaluation(row, own, self._advice)
+            holds = by_hand if holds is unknown else _first(holds, by_hand)
+        return holds, _Evaluation(row, own, holds, self._advice)
 
-    def _rule_below(self, row: Constraint, resource_type: str, name: str) -> Rule:
-        evaluation = _Evaluation(row, f"{resource_type}.{name}", self._advice)
 
-        def explain(resource: JsonValue) -> Findings | None:
-            value = resource[name]
-            if type(value) is not list:
-                problems = evaluation(value, resource)
-                return None if problems is None else below(f".{name}", problems, None)
-            found: Findings | None = None
-            for index, item in enumerate(value):
-                problems = evaluation(item, resource)
-                if problems is not None:
-                    found = below(f".{name}[{index}]", problems, found)
-                    if is_full(found):
-                        break
-            return found
+def _rule_below(row: Constraint, name: str) -> Rule:
+    """Return the rule of a resource that looks at the elements of this name."""
+    broken_at, findings = wholes.BY_KEY[row.key], _broken(row)
 
-        return (lambda resource: None if name in resource else True), explain
+    def explain(resource: JsonValue) -> Findings | None:
+        found: Findings | None = None
+        for place in broken_at(resource):
+            found = below(f".{name}" if place is None else f".{name}[{place}]", findings(resource), found)
+            if is_full(found):
+                break
+        return found
+
+    return (lambda resource: name not in resource), explain
 
 
 class _Evaluation:
     """Asks FHIRPath whether an invariant holds, and says what is wrong if not."""
 
-    __slots__ = ("_advice", "_expression", "_is_primitive", "_own", "_row")
+    __slots__ = ("_advice", "_expression", "_holds", "_is_primitive", "_own", "_row")
 
-    def __init__(self, row: Constraint, own: str, advice: bool) -> None:
+    def __init__(self, row: Constraint, own: str, holds: Shortcut, advice: bool) -> None:
         self._row = row
         self._own = own
+        self._holds = holds
         self._advice = advice
         self._is_primitive = own[:1].islower()
         self._expression: fhirpath.Expression | None = None
 
-    def __call__(self, item: JsonValue, resource: Json | None = None) -> Findings | None:
+    def __call__(self, item: JsonValue) -> Findings | None:
         if not self._is_primitive and type(item) is not dict:
             return None
+        if self._holds(item) is False:
+            return _broken(self._row)(item)
         if self._expression is None:
             root_type = None if self._is_primitive else self._own
             self._expression = fhirpath.compile(self._row.expression, root_type)
         try:
             node = fhirpath.Node(item, self._own)
-            answer = self._expression.boolean(node, resource=resource, environment=_ENVIRONMENT)
+            answer = self._expression.boolean(node, environment=_ENVIRONMENT)
         except _FAILURES:
             return self._not_evaluated()
         return None if answer is not False else _broken(self._row)(item)
@@ -164,13 +161,14 @@ def _broken(row: Constraint) -> Callable[[JsonValue], Findings]:
     return lambda item: [Finding("invariant", text, severity=row.severity)]
 
 
+def _first(general: Shortcut, by_hand: Shortcut) -> Shortcut:
+    """Return the shortcut that asks the second where the first does not know."""
+    return lambda item: by_hand(item) if (answer := general(item)) is None else answer
+
+
 @lru_cache(maxsize=1024)
 def _shortcut(expression: str, own: str) -> Shortcut:
     return shortcut(expression, own)
-
-
-def _needs_resource(row: Constraint) -> bool:
-    return "%resource" in row.expression or "resolve()" in row.expression
 
 
 def _has_narrative(resource: Json) -> bool:

@@ -67,9 +67,9 @@ class _Reader:
             case "and":
                 return _both(self.condition(tree.left), self.condition(tree.right))
             case "or":
-                return either(self.condition(tree.left), self.condition(tree.right))
+                return _either(self.condition(tree.left), self.condition(tree.right))
             case "implies":
-                return either(_negated(self.condition(tree.left)), self.condition(tree.right))
+                return _either(_negated(self.condition(tree.left)), self.condition(tree.right))
             case "xor":
                 return _negated(_same(self.condition(tree.left), self.condition(tree.right)))
             case "=":
@@ -102,7 +102,7 @@ class _Reader:
             branches = [self.presence(branch) for branch in tree.branches]
             found = branches[0]
             for branch in branches[1:]:
-                found = either(found, branch)
+                found = _either(found, branch)
             return found
         if not isinstance(tree, Invocation):
             return unknown
@@ -184,8 +184,7 @@ def _negated(operand: Shortcut) -> Shortcut:
     return lambda item: None if (value := operand(item)) is None else not value
 
 
-def either(left: Shortcut, right: Shortcut) -> Shortcut:
-    """Return the shortcut of `left or right`."""
+def _either(left: Shortcut, right: Shortcut) -> Shortcut:
     if left is unknown and right is unknown:
         return unknown
 

@@ -48,10 +48,10 @@ def _all_or_none(item: Json, member: str, types: frozenset[str]) -> bool | None:
 
 def bdl_7(item: Json) -> bool | None:
     """No resource twice, by fullUrl and version."""
-    if item.get("type") == "history":
+    kind, entries = item.get("type"), _entries(item)
+    if kind == "history":
         return True
-    entries = _entries(item)
-    if entries is None:
+    if type(kind) is not str or entries is None:
         return None
     urls = [_version_url(entry) for entry in entries if "fullUrl" in entry or "_fullUrl" in entry]
     return None if None in urls else len(set(urls)) == len(urls)
@@ -102,10 +102,38 @@ def not_in_error(item: Json) -> bool | None:
     return not any(row.get("code", _IN_ERROR) == _IN_ERROR for row in codings) or None
 
 
+def ig_1(item: Json) -> bool | None:
+    """Resources are in groupings that there are."""
+    return _are_among(_rows(item.get("resource")), "groupingId", _rows(item.get("grouping")), "id")
+
+
+def ig_2(item: Json) -> bool | None:
+    """Resources are for versions of FHIR that the guide is for."""
+    definition, versions = item.get("definition"), item.get("fhirVersion")
+    rows = _rows(definition.get("resource")) if type(definition) is dict else []
+    known = [{"id": version} for version in _list(versions)]
+    named = [{"id": one} for row in rows for one in _list(row.get("fhirVersion"))]
+    return _are_among(named, "id", known, "id")
+
+
+def _are_among(rows: list[Json], name: str, others: list[Json], key: str) -> bool | None:
+    known = {row.get(key) for row in others if type(row.get(key)) is str}
+    values = [row.get(name) for row in rows if name in row or "_" + name in row]
+    return all(value in known for value in values) if all(type(value) is str for value in values) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if type(value) is list else []
+
+
+def _rows(value: Any) -> list[Json]:
+    return [row for row in _list(value) if type(row) is dict]
+
+
 def _codings(item: Json, name: str) -> list[Json]:
     concept: Any = item.get(name)
     codings = concept.get("coding") if type(concept) is dict else None
-    return [row for row in codings if type(row) is dict] if type(codings) is list else []
+    return _rows(codings)
 
 
 BY_KEY: dict[tuple[str, str], Shortcut] = {
@@ -118,6 +146,8 @@ BY_KEY: dict[tuple[str, str], Shortcut] = {
     ("AllergyIntolerance", "ait-2"): not_in_error,
     ("Condition", "con-4"): con_4,
     ("Condition", "con-5"): not_in_error,
+    ("ImplementationGuide.definition", "ig-1"): ig_1,
+    ("ImplementationGuide", "ig-2"): ig_2,
     ("Address", "org-2"): not_home,
     ("ContactPoint", "org-3"): not_home,
 }
