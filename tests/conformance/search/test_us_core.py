@@ -42,10 +42,8 @@ PAGE = 250
 # The embedded engine in Python takes many times as long.
 MOST_QUERIES = 1 if os.environ.get("FHIR_ENGINE") == "secantusd-py" else 100
 # Parameters of the guide that R4 does not have.
-OWN = ("careteam-role", "encounter-discharge-disposition", "goal-description")
-OWN_QUERIES = ("CareTeam?role=x", "Encounter?discharge-disposition=x", "Goal?description=x")
-# What the server cannot read yet.
-AWAITED = {("Condition", "asserted-date")}
+OWN = ("careteam-role", "condition-asserted-date", "encounter-discharge-disposition", "goal-description")
+OWN_QUERIES = ("CareTeam?role=x", "Condition?asserted-date=2020", "Encounter?discharge-disposition=x", "Goal?description=x")
 SECONDS_TO_INDEX = 60
 # Asked for where no record has a value: the answer is empty, but it is an answer.
 UNHEARD_OF = {"token": "unheard-of", "reference": "unheard-of", "string": "unheard of", "date": "1800-01-01"}
@@ -90,7 +88,7 @@ def wanted() -> list[Wanted]:
                         dict.fromkeys([*(known.values if known else ()), *((n, v) for n, v in values if n in asked)])
                     ),
                 )
-    return [row for row in found.values() if not any((row.type, code) in AWAITED for code in row.codes)]
+    return list(found.values())
 
 
 @dataclass(frozen=True)
