@@ -43,7 +43,12 @@ PAGE = 250
 MOST_QUERIES = 1 if os.environ.get("FHIR_ENGINE") == "secantusd-py" else 100
 # Parameters of the guide that R4 does not have.
 OWN = ("careteam-role", "condition-asserted-date", "encounter-discharge-disposition", "goal-description")
-OWN_QUERIES = ("CareTeam?role=x", "Condition?asserted-date=2020", "Encounter?discharge-disposition=x", "Goal?description=x")
+OWN_QUERIES = (
+    "CareTeam?role=x",
+    "Condition?asserted-date=2020",
+    "Encounter?discharge-disposition=x",
+    "Goal?description=x",
+)
 SECONDS_TO_INDEX = 60
 # Asked for where no record has a value: the answer is empty, but it is an answer.
 UNHEARD_OF = {"token": "unheard-of", "reference": "unheard-of", "string": "unheard of", "date": "1800-01-01"}
