@@ -39,7 +39,7 @@ def iif(frame: Frame, focus: Collection, criterion: Run, then: Run, otherwise: R
     """Evaluate only the branch that is chosen, with the input as `$this`."""
     single(focus)
     this = frame.this
-    frame.this = focus or this
+    frame.this = focus
     try:
         if truth(criterion(frame)):
             return then(frame)

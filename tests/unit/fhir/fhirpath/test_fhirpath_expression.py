@@ -86,7 +86,14 @@ def test_results_do_not_share_state() -> None:
 
 @pytest.mark.parametrize(
     ("expression", "truth"),
-    [("active", False), ("{}", None), ("name", True), ("gender", None), ("name.exists()", True)],
+    [
+        ("active", False),
+        ("{}", None),
+        ("name", True),
+        ("gender", None),
+        ("name.exists()", True),
+        ("gender.iif(empty(), true, false)", True),
+    ],
 )
 def test_boolean(expression: str, truth: bool | None) -> None:
     resource = {"resourceType": "Patient", "active": False, "name": [{"text": "a"}]}
