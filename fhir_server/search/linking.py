@@ -27,7 +27,7 @@ from fhir_server.search.values import reference_key
 
 # Up to so many linked resources are fetched before the other side is tried, and when that is no way out.
 FEW = 1_000
-FEW_REFERRING = 2_000
+FEW_REFERRING = 1_000
 MOST = 10_000
 MAX_SEARCHES = 500
 _BATCH = 500
