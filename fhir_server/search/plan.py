@@ -72,11 +72,6 @@ def none(part: Part) -> Part:
     return Part(negated(part.condition), test)
 
 
-async def holds(plan: Plan, resource: Json) -> bool:
-    """Whether one resource passes all tests of a plan, given that its condition was met."""
-    return plan.test is None or (await plan.test([resource]))[0]
-
-
 def contained(part: Part, resource_types: Sequence[str]) -> Part:
     """Return the part that one contained resource of these types meets all of `part`."""
 

@@ -25,8 +25,6 @@ SINGLE = frozenset({"_sort", "_count", "_total", "_summary", "_elements", "_cont
 TOTALS = ("none", "estimate", "accurate")
 CONTAINED = ("false", "true", "both")
 CONTAINED_TYPES = ("container", "contained")
-# Given as a whole, for a comma means something else in them or nothing.
-_WHOLE = frozenset({"_filter", "_query"})
 _ITERATE = frozenset({"", "iterate"})
 
 
@@ -231,7 +229,7 @@ class _Reading:
             return self._unknown(name, "is not a search parameter here")
         if not parameter.expression and code not in ("_text", "_content"):
             return self._unknown(name, "is a search parameter that reads nothing this server could index")
-        values = (value,) if code in _WHOLE else tuple(split(value, ","))
+        values = tuple(split(value, ","))
         if len(values) > MAX_VALUES:
             raise InvalidRequest(f"{code}: at most {MAX_VALUES} values can be asked for.", location=f"http.{code}")
         _bound_links(name)
