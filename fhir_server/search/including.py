@@ -11,7 +11,7 @@ from fhir_server.api.ports import Reading
 from fhir_server.api.records import Stored
 from fhir_server.fhir.json import decode_stored
 from fhir_server.fhir.references import local_reference
-from fhir_server.search.linking import canonicals, local_references
+from fhir_server.search.linking import canonicals, local_references, names_of
 from fhir_server.search.parameters import Parameter, Parameters
 from fhir_server.search.query import Include, SearchQuery
 from fhir_server.search.terms import SEPARATOR, TermHash
@@ -66,9 +66,7 @@ class Including:
         for where in self._defined(defined):
             named = {url for _, url in defined}
             for record in await self._all(where):
-                resource = decode_stored(record.raw)
-                url = resource.get("url")
-                if record.key not in shown and not named.isdisjoint((url, f"{url}|{resource.get('version', '')}")):
+                if record.key not in shown and not named.isdisjoint(names_of(decode_stored(record.raw))):
                     new[record.key] = record
         for include in backward:
             where = self._referring(include, found)
@@ -153,8 +151,8 @@ class Including:
             return True
         resource = decode_stored(record.raw)
         wanted: set[str] = set()
-        for one in map(decode_stored, (r.raw for r in urls)):
-            wanted |= {one.get("url", ""), f"{one.get('url', '')}|{one.get('version', '')}"}
+        for one in urls:
+            wanted |= names_of(decode_stored(one.raw))
         keys = {r.key for r in found}
         return any(
             not keys.isdisjoint(local_references(p, resource, self.base_url))

@@ -20,7 +20,7 @@ from fhir_server.search.elements import may_be_canonical
 from fhir_server.search.indexing import CONTAINED, within
 from fhir_server.search.matching import matcher
 from fhir_server.search.parameters import Parameter
-from fhir_server.search.plan import Json, Part, Plan, Test, contained_of, on_each
+from fhir_server.search.plan import Json, Part, Plan, Test, contained_of, key_of, on_each
 from fhir_server.search.query import Filter
 from fhir_server.search.terms import SEPARATOR, TermHash
 from fhir_server.search.values import reference_key
@@ -154,7 +154,7 @@ async def _by_canonicals(one: Filter, plans: Sequence[Plan], index: Index, follo
             resource = decode_stored(record.raw)
             if url := resource.get("url"):
                 urls.add(url)
-                wanted |= {url, f"{url}|{resource.get('version', '')}"}
+                wanted |= names_of(resource)
     names = {index.name(p) for p in one.per_type or (one.parameter,)}
     where = index.texts(name + SEPARATOR + text for name in names for text in (*keys, *sorted(urls)))
     held = frozenset(keys)
@@ -193,7 +193,7 @@ async def _by_keys(
     refers = matcher(made, index.parameters, index.setting)
 
     def holds(resource: Json) -> bool:
-        return refers(resource) or within(f"{resource['resourceType']}/{resource.get('id')}") in own
+        return refers(resource) or within(key_of(resource)) in own
 
     async def in_any(resources: Sequence[Json]) -> list[bool]:
         return [holds(r) or any([await i.met(parameter_of(one, r), r) for i in insides]) for r in resources]
@@ -299,7 +299,7 @@ async def from_matching(
             return _named(keys, urls, types or reference.targets, term)
         wanted = sorted(k for k in keys if not types or k.partition("/")[0] in types)
         where: Criterion = Key(tuple(wanted)) if wanted else Nothing()
-        return Part(Condition(where), on_each(lambda r: f"{r['resourceType']}/{r.get('id')}" in keys))
+        return Part(Condition(where), on_each(lambda r: key_of(r) in keys))
     return Part(Condition(_anything(types, term), exact=False), _referred(reference, inner, term, following, location))
 
 
@@ -309,12 +309,7 @@ def _named(keys: set[str], urls: set[str], types: Sequence[str], term: TermHash)
     terms = tuple(term(f"{kind}.url{SEPARATOR}{head}") for kind in types for head in heads)
 
     def holds(resource: Json) -> bool:
-        url = resource.get("url", "")
-        return (
-            f"{resource['resourceType']}/{resource.get('id')}" in keys
-            or url in urls
-            or f"{url}|{resource.get('version', '')}" in urls
-        )
+        return key_of(resource) in keys or not urls.isdisjoint(names_of(resource))
 
     where = any_of(Term(terms), Key(tuple(sorted(keys)))) if keys else Term(terms)
     return Part(Condition(where, exact=False), on_each(holds))
@@ -352,7 +347,7 @@ def _referred(
         return await referred(keys[:middle]) | await referred(keys[middle:])
 
     async def test(resources: Sequence[Json]) -> list[bool]:
-        keys = [f"{r['resourceType']}/{r.get('id')}" for r in resources]
+        keys = [key_of(r) for r in resources]
         found: set[str] = set()
         for start in range(0, len(keys), 100):
             found |= await referred(keys[start : start + 100])
@@ -365,6 +360,12 @@ def local_references(parameter: Parameter, resource: Json, base_url: str) -> set
     """Return the keys of the resources here that a resource refers to by a parameter."""
     keys = {reference_key(literal, base_url) for literal in _literals(parameter, resource)}
     return {k for k in keys if not parameter.target_type or k.startswith(parameter.target_type + "/")}
+
+
+def names_of(resource: Json) -> set[str]:
+    """Return what a canonical reference may call a resource: its URL, with its version or without."""
+    url = resource.get("url")
+    return {url, f"{url}|{resource.get('version', '')}"} if url else set()
 
 
 def canonicals(parameter: Parameter, resource: Json) -> set[str]:

@@ -44,6 +44,11 @@ class Plan:
     test: Test | None = None
 
 
+def key_of(resource: Json) -> str:
+    """Return `Type/id` of a resource; what is contained may have none to speak of."""
+    return f"{resource['resourceType']}/{resource.get('id')}"
+
+
 def on_each(predicate: Callable[[Json], bool]) -> Test:
     """Return the test of a predicate that needs nothing but the resource."""
 

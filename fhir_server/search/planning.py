@@ -9,17 +9,12 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 from fhir_server.api.criteria import (
-    And,
     Criterion,
     Everything,
     Key,
     Not,
     Nothing,
-    OfType,
-    Or,
-    Range,
     Term,
-    Updated,
     all_of,
     any_of,
 )
@@ -32,19 +27,19 @@ from fhir_server.fhir.json import decode_stored
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id
 from fhir_server.search import filtering
-from fhir_server.search.conditions import Condition, Index, condition, forms, on_moment, reference_keys
+from fhir_server.search.conditions import Condition, Index, condition, forms, on_moment, reference_keys, stored
 from fhir_server.search.indexing import CONTAINED, Indexer
 from fhir_server.search.library import TenantLibrary
 from fhir_server.search.linking import ContainedTypes, Following, Inside, Links, from_matching, to_matching
 from fhir_server.search.matching import Codes, Setting, matcher
 from fhir_server.search.matching.asking import asked, unsupported
 from fhir_server.search.matching.comparing import matcher_of
-from fhir_server.search.matching.date import asked_date
 from fhir_server.search.matching.reference import check_target
 from fhir_server.search.matching.token import asked_token
 from fhir_server.search.parameters import Parameter, Parameters
-from fhir_server.search.plan import Json, Part, Plan, Test, all_tests, contained, every, none, on_each, some
+from fhir_server.search.plan import Json, Part, Plan, Test, all_tests, contained, every, key_of, none, on_each, some
 from fhir_server.search.query import Filter, QueryParser, Reverse, SearchQuery, split, unescape
+from fhir_server.search.ranking import flat, rank, with_type
 from fhir_server.search.terms import SEPARATOR
 
 MAX_PAIRS = 1_000
@@ -114,9 +109,9 @@ class Planner:
         joined, filters = self._pairs(query, followed, index)
         parts = [made[f] if f in made else await self._part(query, f, search, index) for f in filters]
         parts += await self._others(query, search)
-        wheres = sorted((*joined, *(w for p in parts for w in _flat(p.condition.where))), key=_rank)
+        wheres = sorted((*joined, *(w for p in parts for w in flat(p.condition.where))), key=rank)
         tests = [p.residual for p in parts if p.residual is not None]
-        return Plan(all_of(*_with_type(kinds, query, wheres)), all_tests(tests) if tests else None)
+        return Plan(all_of(*with_type(kinds, query.types, wheres)), all_tests(tests) if tests else None)
 
     def _index(self, search: Search, *, within: bool = False) -> Index:
         setting = Setting(search.now, search.base_url)
@@ -126,13 +121,11 @@ class Planner:
         if one.chain:
             return await self._chained(one, search, index)
         if one.parameter.code == "_id" and one.modifier != "missing":
-            ids = _ids(one)
-            return Part(Condition(_keys(query, ids)), on_each(lambda resource: resource.get("id") in ids))
+            ids = stored.ids(one)
+            return Part(Condition(stored.keys(query.types, ids)), on_each(lambda resource: resource.get("id") in ids))
         if one.parameter.code == "_lastUpdated" and one.modifier != "missing":
             return self._updated(one, index)
-        if one.modifier in _SETS and one.parameter.type == "token":
-            codes = await self._codes(one, search)
-            index = replace(index, setting=replace(index.setting, codes=codes))
+        index = await self._with_codes(one, search, index)
         truth = on_each(matcher(one, self.parameters, index.setting))
         return Part(self._on_moment(query, one, index) or condition(one, index), truth)
 
@@ -145,9 +138,8 @@ class Planner:
             try:
                 query = self.parser.parse(target, [(one.chain, ",".join(one.values))], strict=False)
                 plan = None if query.issues else await self.plan(query, search)
-            except (
-                InvalidRequest
-            ) as refusal:  # of this type; another may have a parameter of the name that can be asked
+            except InvalidRequest as refusal:
+                # Of this type; another may have a parameter of the name that can be asked.
                 refusals.append(refusal)
                 return None
             if plan is not None:
@@ -199,7 +191,7 @@ class Planner:
     def _updated(self, one: Filter, index: Index) -> Part:
         if one.modifier:
             raise unsupported(one)
-        where = any_of(*(_updated(one, value, index.setting.now) for value in one.values))
+        where = any_of(*(stored.updated(one, value, index.setting.now) for value in one.values))
         return Part(Condition(where), on_each(matcher(replace(one, per_type=()), self.parameters, index.setting)))
 
     def _on_moment(self, query: SearchQuery, one: Filter, index: Index) -> Condition | None:
@@ -231,10 +223,13 @@ class Planner:
         terms = tuple(index.term(f"{head}{k}{SEPARATOR}{text}") for k in keys for text in texts)
         return [Term(terms)], [f for f in filters if f is not patients[0] and f is not one]
 
-    async def _codes(self, one: Filter, search: Search) -> dict[str, Codes]:
-        """Return the codes of the value sets or concepts that a filter names, by its values."""
-        library = TenantLibrary(search.records, self.indexer.hash_of(search.tenant), self.parameters)
-        return {value: await _expanded(one, value, search, library) for value in one.values}
+    async def _with_codes(self, one: Filter, search: Search, index: Index) -> Index:
+        """Return the index with the codes of the value sets or concepts that a filter names, by its values."""
+        if one.modifier not in _SETS or one.parameter.type != "token" or index.setting.codes:
+            return index
+        library = TenantLibrary(search.records, index.term, self.parameters)
+        codes = {value: await _expanded(one, value, search, library) for value in one.values}
+        return replace(index, setting=replace(index.setting, codes=codes))
 
     async def of_contained(self, query: SearchQuery, search: Search) -> Test:
         """Return the test of a contained resource by itself."""
@@ -256,7 +251,7 @@ class Planner:
             parts.append(part)
         whole = every(parts)
         kinds = index.texts((CONTAINED + t for t in query.types or sorted(self.parser.resource_types)), broad=True)
-        where = all_of(*sorted((*_flat(whole.condition.where), kinds), key=_rank))
+        where = all_of(*sorted((*flat(whole.condition.where), kinds), key=rank))
         return contained(Part(Condition(where, exact=False), whole.test), query.types)
 
     async def _expression(self, query: SearchQuery, node: filtering.Expression, search: Search) -> Part:
@@ -286,9 +281,7 @@ class Planner:
         try:
             same = filtering.as_filter(test, parameter)
             one = same or filtering.wider_filter(test, parameter)
-            index = self._index(search)
-            if one.modifier in _SETS:
-                index = replace(index, setting=replace(index.setting, codes=await self._codes(one, search)))
+            index = await self._with_codes(one, search, self._index(search))
             part = await self._part(replace(query, types=(parameter.resource_type,)), one, search, index)
             holds = matcher_of(test, parameter, self.parameters, index.setting)
         except InvalidRequest as refusal:
@@ -342,7 +335,7 @@ class Planner:
         query = SearchQuery((resource_type,), filters=tuple(filters))
         plan = await self.plan(query, search)
         parts = [await self._expression(query, node, search) for node in nodes]
-        wheres = sorted((*_flat(plan.where), *(w for p in parts for w in _flat(p.condition.where))), key=_rank)
+        wheres = sorted((*flat(plan.where), *(w for p in parts for w in flat(p.condition.where))), key=rank)
         tests = [t for t in (plan.test, *(p.residual for p in parts)) if t is not None]
         return Plan(all_of(*wheres), all_tests(tests) if tests else None)
 
@@ -369,10 +362,6 @@ def _targets(one: Filter) -> list[str]:
         check_target(one)
     found = [narrowed] if narrowed else [t for p in one.per_type or (one.parameter,) for t in p.targets]
     return list(dict.fromkeys(found))
-
-
-def _flat(where: Criterion) -> tuple[Criterion, ...]:
-    return where.conditions if isinstance(where, And) else (where,)
 
 
 def _at(test: filtering.Test, text: str) -> InvalidRequest:
@@ -409,72 +398,7 @@ async def _in_lists(ids: Sequence[str], types: Sequence[str], search: Search) ->
     keys = frozenset(literal.removeprefix(search.base_url + "/").partition("/_history/")[0] for literal in literals)
 
     def holds(resource: Json) -> bool:
-        return f"{resource['resourceType']}/{resource.get('id')}" in keys
+        return key_of(resource) in keys
 
     wanted = tuple(sorted(k for k in keys if not types or k.partition("/")[0] in types))
     return Part(Condition(Key(wanted) if wanted else Nothing()), on_each(holds))
-
-
-def _ids(one: Filter) -> frozenset[str]:
-    if one.modifier:
-        raise unsupported(one)
-    return frozenset(map(unescape, one.values))
-
-
-def _keys(query: SearchQuery, ids: frozenset[str]) -> Criterion:
-    types = query.types or tuple(sorted(r4().resource_types))
-    keys = tuple(f"{t}/{i}" for t in types for i in sorted(ids) if is_id(i))
-    return Key(keys) if keys else Nothing()
-
-
-def _updated(one: Filter, value: str, now: int) -> Criterion:
-    """Return the criterion of a time of the last change, which is a point."""
-    ask = asked(one, asked_date, value)
-    low, high = ask.near(now) if ask.prefix == "ap" else (ask.low, ask.high)
-    bounds: dict[str, Criterion] = {
-        "eq": Updated(low, high),
-        "ap": Updated(low, high),
-        "ne": any_of(Updated(None, low), Updated(high, None)),
-        "gt": Updated(high, None),
-        "sa": Updated(high, None),
-        "ge": Updated(low, None),
-        "lt": Updated(None, low),
-        "eb": Updated(None, low),
-        "le": Updated(None, high),
-    }
-    return bounds[ask.prefix]
-
-
-def _rank(where: Criterion) -> int:
-    """Return a number that is the smaller the fewer resources a condition is expected to hold for."""
-    match where:
-        case Nothing() | Key():
-            return 0
-        case Term(_, broad):
-            return 6 if broad else 1
-        case Range():
-            return 3
-        case And(conditions):
-            return min(map(_rank, conditions))
-        case Updated():
-            return 5
-        case Or(conditions):
-            return max(7, *map(_rank, conditions))
-    return 8
-
-
-def _with_type(kinds: Criterion, query: SearchQuery, conditions: Sequence[Criterion]) -> Sequence[Criterion]:
-    """Add the type where no other condition implies it: terms, ranges and keys name the type."""
-
-    def implies(one: Criterion) -> bool:
-        if isinstance(one, And):
-            return any(map(implies, one.conditions))
-        if isinstance(one, Or):
-            return all(map(implies, one.conditions))
-        return isinstance(one, Key | Range | Nothing) or (isinstance(one, Term) and bool(one.any_of))
-
-    if any(map(implies, conditions)):
-        return conditions
-    if query.types and any(isinstance(c, Updated) for c in conditions):
-        return [OfType(query.types), *conditions]
-    return [kinds, *conditions]

@@ -5,6 +5,9 @@ https://hl7.org/fhir/R4/search.html
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 from fhir_server.api.criteria import Order, Position
 from fhir_server.api.errors import TooCostly
 from fhir_server.api.ports import Reading
@@ -51,38 +54,40 @@ async def count(records: Reading, plan: Plan, cap: int = 0) -> int:
     """Return how many match; with a cap, count no further. Raises Exhausted where each has to be looked at."""
     if plan.test is None:
         return await records.count(plan.where, cap)
-    number = looked_at = 0
-    after: Position | None = None
-    order = Order("moment", descending=True)
-    while True:
-        some = await records.search(plan.where, order, _LARGEST_BATCH, after)
-        number += len(await passing(plan, some.records))
-        if cap and number >= cap:
-            return cap
-        if not some.more or not some.records:
-            return number
-        looked_at += len(some.records)
-        if looked_at > MAX_LOOKED_AT:
-            raise Exhausted
-        after = position(some.records[-1], order)
+    number = 0
+    async with aclosing(_batches(records, plan)) as batches:
+        async for some in batches:
+            number += len(some)
+            if cap and number >= cap:
+                return cap
+    return number
 
 
 async def all_of_plan(records: Reading, plan: Plan, limit: int) -> list[Stored]:
     """Return every match, up to `limit` and in no order. Raises Exhausted."""
     found: list[Stored] = []
+    async with aclosing(_batches(records, plan)) as batches:
+        async for some in batches:
+            found += some
+            if len(found) > limit:
+                break
+    return found
+
+
+async def _batches(records: Reading, plan: Plan) -> AsyncGenerator[list[Stored], None]:
+    """Give all that match, batch by batch; raises Exhausted when too many had to be looked at."""
     after: Position | None = None
     order = Order("moment", descending=True)
     looked_at = 0
-    while len(found) <= limit:
+    while True:
         some = await records.search(plan.where, order, _LARGEST_BATCH, after)
-        found += await passing(plan, some.records)
+        yield await passing(plan, some.records)
         if not some.more or not some.records:
-            break
+            return
         looked_at += len(some.records)
         if plan.test is not None and looked_at > MAX_LOOKED_AT:
             raise Exhausted
         after = position(some.records[-1], order)
-    return found
 
 
 def position(last: Stored, order: Order) -> Position:
