@@ -13,10 +13,10 @@ from fhir_server.fhir.fhirpath.units import canonical
 from fhir_server.search.matching.asking import Json, NodesTest, Setting, asked, split
 from fhir_server.search.matching.number import NumberAsked, asked_number, comparison, decimal
 from fhir_server.search.query import Filter, unescape
+from fhir_server.search.units import UCUM
+from fhir_server.search.values import CURRENCIES
 
 WANTED = "a number, number|system|code or number||code"
-UCUM = "http://unitsofmeasure.org"
-CURRENCIES = "urn:iso:std:iso:4217"
 
 
 @dataclass(frozen=True, slots=True)
