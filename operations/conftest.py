@@ -18,6 +18,7 @@ from fhir_server.api import (
     InvalidRequest,
     Issue,
     Key,
+    Library,
     Moment,
     Not,
     NotFound,
@@ -225,6 +226,10 @@ class Server:
             raise InvalidRequest(f"no parameter {code}")
         return self.references_of(encode(resource))
 
+    @property
+    def library(self) -> Library:
+        return Shelf(self.records)
+
     async def execute(self, bundle: Json) -> Json:
         self.executed.append(bundle)
         for entry in bundle["entry"]:
@@ -277,6 +282,18 @@ class Server:
     async def _chunks(self, url: str) -> AsyncGenerator[bytes, None]:
         for chunk in self.sources[url]:
             yield chunk
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """api.Library over the records in memory."""
+
+    records: Records
+
+    async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
+        live = (record for record in self.records.by_key.values() if not record.deleted)
+        of_type = [record.raw for record in live if record.key.startswith(resource_type + "/")]
+        return [raw for raw in of_type if decode_stored(raw).get("url") == url]
 
 
 def _matches(resource: Json, query: Sequence[tuple[str, str]]) -> bool:

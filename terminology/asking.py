@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
-from fhir_server.api import InvalidRequest, Json, NotFound, OperationContext, Order, Parameters, decode_stored
+from fhir_server.api import InvalidRequest, Json, NotFound, OperationContext, Parameters, decode_stored
 from terminology import TERMINOLOGY
 from terminology.checking import Rules
 from terminology.composing import Composer
@@ -19,7 +19,6 @@ from terminology.shapes import shaped
 from terminology.sources import Sources, VersionRules
 from terminology.valueset import ValueSet
 
-MAX_VERSIONS = 100
 SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 PARAMETER = "http://hl7.org/fhir/StructureDefinition/valueset-expansion-parameter"
 
@@ -39,20 +38,6 @@ def answering(handler: Answering) -> Answering:
     return answer
 
 
-@dataclass(frozen=True, slots=True)
-class ContextLibrary:
-    """Finds the tenant's resources with the rights of the call."""
-
-    context: OperationContext
-
-    async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
-        """Return every version of a resource."""
-        escaped = url.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("$", "\\$")
-        where = await self.context.server.criterion(resource_type, [("url", escaped)])
-        page = await self.context.records.search(where, Order("updated"), MAX_VERSIONS)
-        return [record.raw for record in page.records]
-
-
 def sources(context: OperationContext, supplements: Sequence[str] = (), given: Sequence[Json] = ()) -> Sources:
     """Return where a call finds code systems and value sets: what it sends, what it names, what is stored."""
     said = context.parameters
@@ -64,7 +49,7 @@ def sources(context: OperationContext, supplements: Sequence[str] = (), given: S
     )
     named = tuple(dict.fromkeys([*said.all("useSupplement"), *supplements]))
     sent = (*(shaped(r, str(r.get("resourceType"))) for r in said.all("tx-resource")), *given)
-    return Sources(ContextLibrary(context), TERMINOLOGY.memory, sent, rules, named)
+    return Sources(context.server.library, TERMINOLOGY.memory, sent, rules, named)
 
 
 @dataclass(frozen=True)

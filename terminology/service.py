@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.api import Concept, Expansion, Library, NotFound, NotSupported
+from fhir_server.api import Coding, Concept, Expansion, Failure, Library, Membership, NotFound, NotSupported
 from terminology.codesystem import CodeSystem
 from terminology.composing import Composer
 from terminology.failures import Contentless, TerminologyError, TooMany
@@ -31,6 +31,18 @@ class LocalTerminology:
             return system in found.open_systems or found.find(system, code) is not None
         except TerminologyError as error:
             raise error.failure() from error
+
+    async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
+        """Say whether a value set, or its own code system, holds a coding."""
+        try:
+            if value_set:
+                return Membership(await self.contains(library, value_set, coding.system, coding.code))
+            source = await Sources(library, self.memory).code_system(coding.system, coding.version)
+        except Failure as failure:
+            return Membership(None, failure.issues[0].diagnostics)
+        except TerminologyError as error:
+            return Membership(None, error.failure().issues[0].diagnostics)
+        return Membership(source.get(coding.code) is not None or (None if source.is_partial else False))
 
     async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
         """Return the codes that the code subsumes, itself included."""

@@ -60,7 +60,7 @@ from fhir_server.api.operation import (
 from fhir_server.api.ports import Clock, IdSource, Reading, Store, Writing
 from fhir_server.api.records import Draft, Index, Page, Stored
 from fhir_server.api.tenant import Access, Scope, Tenant
-from fhir_server.api.terminology import Concept, Expansion, Library, Terminology
+from fhir_server.api.terminology import Coding, Concept, Expansion, Library, Membership, Terminology
 from fhir_server.fhir.bundles import bundle, plain_entry, search_entry
 from fhir_server.fhir.definitions.terminology import core_terminology, core_urls
 from fhir_server.fhir.json import JsonError, decode, decode_stored, encode
@@ -72,6 +72,7 @@ __all__ = [
     "And",
     "BusinessRule",
     "Clock",
+    "Coding",
     "Concept",
     "Conflict",
     "Content",
@@ -97,6 +98,7 @@ __all__ = [
     "Key",
     "Library",
     "Malformed",
+    "Membership",
     "Moment",
     "MultipleMatches",
     "NamedQuery",

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from fhir_server.api.criteria import Criterion
 from fhir_server.api.errors import Failure, InvalidRequest
 from fhir_server.api.ports import Reading
+from fhir_server.api.terminology import Library
 from fhir_server.fhir.dates import parse_range
 from fhir_server.fhir.outcomes import Issue
 
@@ -61,6 +62,11 @@ class Server(Protocol):
     @property
     def resource_types(self) -> frozenset[str]:
         """The names of the concrete resource types of FHIR R4."""
+        ...
+
+    @property
+    def library(self) -> Library:
+        """Where the value sets, code systems and other definitions are found that the tenant has."""
         ...
 
     def now(self) -> int:

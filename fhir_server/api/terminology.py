@@ -46,6 +46,26 @@ class Expansion(msgspec.Struct, frozen=True):
     systems: frozenset[str] = frozenset()
 
 
+class Coding(msgspec.Struct, frozen=True):
+    """A code as a resource gives it. An empty system means that the value set tells it."""
+
+    system: str
+    code: str
+    version: str = ""
+    display: str = ""
+
+
+class Membership(msgspec.Struct, frozen=True):
+    """What is said of a coding. `holds` is None where nobody can tell; `text` says why it does not, or cannot be told.
+
+    `display` is the right name of the code where the coding has a wrong one, which alone does not make it not hold.
+    """
+
+    holds: bool | None
+    text: str = ""
+    display: str = ""
+
+
 class Terminology(Protocol):
     """What search and validation ask about codes.
 
@@ -61,6 +81,13 @@ class Terminology(Protocol):
 
     async def contains(self, library: Library, value_set: str, system: str, code: str) -> bool:
         """Whether a value set holds a code; cheaper than to expand it. An empty system means any."""
+        ...
+
+    async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
+        """Say whether a value set, or where none is named its own code system, holds a coding. Raises nothing.
+
+        What is not known (a value set, a code system, a version, content that is not here) is a membership of None.
+        """
         ...
 
     async def below(self, library: Library, system: str, code: str) -> frozenset[str]:

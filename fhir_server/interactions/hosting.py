@@ -25,6 +25,7 @@ from fhir_server.interactions.sources import Sources
 from fhir_server.interactions.update import MAX_TRIES, put
 from fhir_server.search.accepting import TYPE
 from fhir_server.search.indexing import COMPARTMENT
+from fhir_server.search.library import TenantLibrary
 from fhir_server.search.linking import MOST, all_matching
 from fhir_server.search.terms import SEPARATOR, ordered_time, range_prefix
 
@@ -103,6 +104,11 @@ class HostedServer:
     def resource_types(self) -> frozenset[str]:
         """The names of the concrete resource types."""
         return self.call.services.definitions.resource_types
+
+    @property
+    def library(self) -> TenantLibrary:
+        """Where the definitions are found that the tenant has."""
+        return self.call.library()
 
     def now(self) -> int:
         """Return milliseconds since the epoch."""

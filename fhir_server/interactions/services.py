@@ -16,6 +16,7 @@ from fhir_server.interactions.settling import Settler
 from fhir_server.kernel.registry import Registry
 from fhir_server.search.editions import Edition, Editions
 from fhir_server.search.indexing import Indexer
+from fhir_server.search.library import TenantLibrary
 from fhir_server.search.paging import CursorSigner
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.planning import Planner, Search
@@ -100,6 +101,10 @@ class Call:
         services = self.services
         group = (self.tenant.database, self.scope.access.predicate)
         return Search(self.tenant, self.records, services.terminology, services.clock.now(), self.base_url, group)
+
+    def library(self) -> TenantLibrary:
+        """Return where the tenant's value sets, code systems and other definitions are found in this call."""
+        return TenantLibrary(self.records, self.term, self.parameters)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from fhir_server.api import Failure, Json, OperationContext, Order, Page, Server, Stored, encode, operation_outcome
+from fhir_server.api import Failure, Json, OperationContext, Server, Stored, encode, operation_outcome
 from fhir_server.fhir.definitions import r4
 from fhir_server.http.errors import status_code
 from fhir_server.interactions.operation import parameters
@@ -79,7 +79,6 @@ class Setup:
 
     resources: Sequence[Json]
     base_url: str = "http://server.test/fhir"
-    _asked: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     def now(self) -> int:
         return 1_700_000_000_000
@@ -87,12 +86,12 @@ class Setup:
     def new_id(self) -> str:
         return "8acdbfdc-e9d2-11ed-a05b-0242ac120003"
 
-    async def criterion(self, resource_type: str, query: Sequence[tuple[str, str]]) -> Any:
-        return resource_type, query[0][1].replace("\\", "")
+    @property
+    def library(self) -> Setup:
+        return self
 
-    async def search(self, where: Any, order: Order, limit: int, after: Any = None) -> Page:
-        found = [r for r in self.resources if (r["resourceType"], r["url"]) == where]
-        return Page(tuple(Stored(f"{r['resourceType']}/x", 1, 0, encode(r)) for r in found))
+    async def find(self, resource_type: str, url: str) -> list[bytes]:
+        return [encode(r) for r in self.resources if (r["resourceType"], r["url"]) == (resource_type, url)]
 
     async def read(self, key: str) -> Stored | None:
         found = [r for r in self.resources if f"{r['resourceType']}/{r.get('id')}" == key]

@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_server.api import (
     And,
+    Coding,
     Concept,
     Criterion,
     Everything,
@@ -18,6 +19,7 @@ from fhir_server.api import (
     Index,
     Key,
     Library,
+    Membership,
     Moment,
     Not,
     Nothing,
@@ -199,6 +201,9 @@ class Sets:
 
     async def contains(self, library: Library, value_set: str, system: str, code: str) -> bool:
         return (system, code) in self.by_url[value_set]
+
+    async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
+        return Membership((coding.system, coding.code) in self.by_url[value_set])
 
     async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
         return frozenset(c for rows in self.by_url.values() for s, c in rows if s == system and c.startswith(code))
