@@ -3,8 +3,8 @@
     python tools/compile_definitions.py PATH/hl7.fhir.r4.core.tgz [--check]
 
 Only facts are kept (paths, cardinalities, types, bindings, invariants, search parameters, compartments, operations,
-code lists, code systems, value sets, concept maps), no descriptions. The output is reproducible: the same package gives
-the same bytes; --check compares instead of writing and exits with 1 on a difference.
+code lists, code systems, value sets, concept maps, profiles), no descriptions. The output is reproducible: the same
+package gives the same bytes; --check compares instead of writing and exits with 1 on a difference.
 Source: https://hl7.org/fhir/R4/downloads.html (CC0).
 """
 
@@ -39,7 +39,17 @@ TERMINOLOGY = {
         "targetCanonical", "group",
     ),
 }  # fmt: skip
+STRUCTURE = (
+    "url", "version", "name", "status", "kind", "abstract", "context", "contextInvariant", "type", "baseDefinition",
+    "derivation",
+)  # fmt: skip
+ELEMENT_PROSE = {
+    "alias", "comment", "definition", "description", "example", "isModifierReason", "label", "mapping",
+    "meaningWhenMissing", "orderMeaning", "representation", "requirements", "short", "xpath",
+}  # fmt: skip
 PROSE = {"definition", "description", "extension", "comment", "documentation"}
+# The extensions of an element, a type or a binding that say what a value must be.
+RULING_EXTENSIONS = {TYPE_EXTENSION, PROFILE_BASE + "elementdefinition-maxValueSet"}
 # Systems whose names of concepts are under a licence: the codes stay, as references, the names do not.
 LICENSED = ("http://snomed.info/sct", "http://loinc.org", "http://www.ama-assn.org/go/cpt")
 
@@ -275,6 +285,35 @@ def _unname_licensed(group: Json) -> None:
                 target.pop("display", None)
 
 
+def compile_profiles(definitions: list[Json]) -> Json:
+    """Return {url: StructureDefinition} without prose: types with their snapshot, profiles with their differential."""
+    rows: Json = {}
+    for definition in definitions:
+        if definition["resourceType"] != "StructureDefinition":
+            continue
+        view = "snapshot" if _is_base_type(definition) else "differential"
+        if view == "snapshot" or definition.get("derivation") == "constraint":
+            kept = {name: definition[name] for name in STRUCTURE if name in definition}
+            kept[view] = {"element": [_facts(element) for element in definition[view]["element"]]}
+            rows[definition["url"]] = {"resourceType": "StructureDefinition", **kept}
+    return dict(sorted(rows.items()))
+
+
+def _facts(value: Any) -> Any:
+    """Take the prose out of an element definition, and every extension but those that rule what a value must be."""
+    if isinstance(value, list):
+        return [_facts(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {
+        name: content if name.startswith(("fixed", "pattern")) else _facts(content)
+        for name, content in value.items()
+        if name not in ELEMENT_PROSE | {"extension"} and not name.startswith("_")
+    }
+    extensions = [x for x in value.get("extension", []) if x["url"] in RULING_EXTENSIONS]
+    return {**kept, "extension": extensions} if extensions else kept
+
+
 def _without_prose(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _without_prose(v) for k, v in value.items() if k not in PROSE and not k.startswith("_")}
@@ -304,6 +343,7 @@ def main() -> int:
         "operations.json": compile_operations(definitions),
         "code_lists.json": compile_code_lists(definitions, types),
         "terminology.json.gz": compile_terminology(definitions),
+        "profiles.json.gz": compile_profiles(definitions),
     }
     stale = []
     for name, rows in tables.items():
