@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from fhir_server.api.concepts import (
+    ABSTRACT,
+    INACTIVE,
+    Concepts,
+    ConceptStore,
+    StoredConcept,
+    StoredSystem,
+    concepts_of,
+    property_key,
+)
+from fhir_server.api.conformance import Requirement, ValidationPolicy
 from fhir_server.api.criteria import (
     And,
     Criterion,
@@ -68,12 +79,16 @@ from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.fhir.references import is_id, local_reference, references, rewrite
 
 __all__ = [
+    "ABSTRACT",
+    "INACTIVE",
     "Access",
     "And",
     "BusinessRule",
     "Clock",
     "Coding",
     "Concept",
+    "ConceptStore",
+    "Concepts",
     "Conflict",
     "Content",
     "Criterion",
@@ -119,10 +134,13 @@ __all__ = [
     "PreconditionFailed",
     "Range",
     "Reading",
+    "Requirement",
     "Scope",
     "Server",
     "Store",
     "Stored",
+    "StoredConcept",
+    "StoredSystem",
     "Tenant",
     "Term",
     "Terminology",
@@ -134,10 +152,12 @@ __all__ = [
     "Unprocessable",
     "UnsupportedFormat",
     "Updated",
+    "ValidationPolicy",
     "Writing",
     "all_of",
     "any_of",
     "bundle",
+    "concepts_of",
     "core_terminology",
     "core_urls",
     "decode",
@@ -147,6 +167,7 @@ __all__ = [
     "local_reference",
     "operation_outcome",
     "plain_entry",
+    "property_key",
     "references",
     "rewrite",
     "search_entry",
