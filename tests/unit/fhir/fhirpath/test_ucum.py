@@ -27,7 +27,8 @@ UNITS = [
     "m3.kg-1.s-2", "4.[pi].10*-7.N/A2", "rad2{a}", "{a}.rad2{b}", "%", "dB[10.nV]", "dB[SPL]", "[APL'U]", "u[IU]/mL",
     "umol/2.h", "mmol/(8.h.kg)", "g.m/m2{hb}", "mL/{hb}.m2", "/[arb'U]", "10.L/(min.m2)", "a/m", "[in_i'Hg]", "Kibit",
     "mL/min/{1.73_m2}", "/100{WBC}", "[Amb'a'1'U]", "[m/s2/Hz^(1/2)]", "%[slope]", "mm[Hg]", "mg/dL{two words}", "{}",
-    "kcal_IT", "cal_[15]", "dam", "dg", "cd", "mosm/kg", "((m))", "(/s)", "[car_Au]", "daL", "1.5", "[NTU]", "[FEU]", "[IR]",
+    "kcal_IT", "cal_[15]", "dam", "dg", "cd", "mosm/kg", "((m))", "(/s)", "[car_Au]", "daL", "1.5",
+    "[NTU]", "[FEU]", "[IR]",
 ]  # fmt: skip
 
 
@@ -42,9 +43,11 @@ def test_a_unit(code: str) -> None:
     [
         ("", 0), ("m/", 2), ("10+3/ul", 0), ("rad2{\u932b}", 4), ("{a}rad2{b}", 3), ("{|}1", 3), ("iU", 0), ("molv", 0),
         ("[BETH'U]", 0), ("m[iIU]/L", 0), ("g/12h", 2), ("mmol/kg[H20]", 5), ("ug(8.h)", 2), ("ml/hr", 3),
-        ("k[in_i]", 0), ("g..s", 2), ("(g", 2), ("g)", 1), ("g{open", 1), ("g}", 1), ("g[open", 1), ("g]", 1), (".m", 0), ("()", 1),
+        ("k[in_i]", 0), ("g..s", 2), ("(g", 2), ("g)", 1), ("g{open", 1), ("g}", 1), ("g[open", 1), ("g]", 1),
+        (".m", 0), ("()", 1),
         ("0", 0), ("/0", 1), ("m100", 0), ("mm Hg", 0), ("k%", 0), ("dmin", 0), ("{a}{b}", 3),
-        ("m{a}{b}", 4), ("{{a}}", 0), ("m**2", 0), ("m^2", 0), ("kg-", 0), ("g" * 600, 512), ("(" * 17 + "m" + ")" * 17, 17),
+        ("m{a}{b}", 4), ("{{a}}", 0), ("m**2", 0), ("m^2", 0), ("kg-", 0),
+        ("g" * 600, 512), ("(" * 17 + "m" + ")" * 17, 17),
     ],
 )  # fmt: skip
 def test_what_is_no_unit_is_told_with_its_place(code: str, position: int) -> None:
