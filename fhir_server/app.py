@@ -27,7 +27,7 @@ from fhir_server.http.logs import configure_logging, request_log
 from fhir_server.http.metrics import Metrics
 from fhir_server.interactions.dispatch import Dispatcher
 from fhir_server.interactions.following import Following, Pace
-from fhir_server.interactions.observing import ParameterObserver
+from fhir_server.interactions.observing import DefinitionObserver
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import route
 from fhir_server.interactions.search import search
@@ -39,6 +39,7 @@ from fhir_server.kernel.registry import Registry, build, discover
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
 from fhir_server.settings import Settings
+from fhir_server.store.conformance import MongoConformance
 from fhir_server.store.driver import DatabaseError, Driver
 from fhir_server.store.jobs import MongoJobs
 from fhir_server.store.mongo import MongoStore, connect
@@ -46,6 +47,8 @@ from fhir_server.store.parameter_sets import MongoParameterSets
 from fhir_server.store.reindexing import MongoReindexing
 from fhir_server.store.tracing import Explained, Step, TracingDriver
 from fhir_server.validation import Validator
+from fhir_server.validation.conformance import Conformance
+from fhir_server.validation.knowledge import KnowledgeOfTenants
 
 AsgiScope = MutableMapping[str, Any]
 Asgi = Callable[[AsgiScope, Any, Any], Awaitable[None]]
@@ -152,14 +155,17 @@ def compose(
     editions = Editions(definitions, settings.base_url)
     sets = MongoParameterSets(driver)
     settler = Settler(store, sets, jobs, editions, clock)
-    following = Following(sets, settler, Pace.of(settings.reindex_grace_seconds))
-    store.observe(ParameterObserver(editions, following, settler))
+    knowledge = KnowledgeOfTenants(MongoConformance(driver))
+    following = Following(sets, settler, knowledge, Pace.of(settings.reindex_grace_seconds))
+    store.observe(DefinitionObserver(editions, following, settler, knowledge))
+    codes = terminology(settings.terminology)
     return Services(
         store=store,
         jobs=jobs,
         definitions=definitions,
         editions=editions,
         validator=Validator(definitions),
+        conformance=Conformance(definitions, knowledge, codes),
         registry=registry or build(discover(), definitions.resource_types),
         cursors=CursorSigner(signing_key),
         clock=clock,
@@ -167,7 +173,7 @@ def compose(
         settler=settler,
         following=following,
         reindexing=MongoReindexing(driver),
-        terminology=terminology(settings.terminology),
+        terminology=codes,
         limits=Limits(
             settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir, settings.references
         ),

@@ -32,6 +32,7 @@ from fhir_server.api import (
     Position,
     Stored,
     Updated,
+    ValidationPolicy,
     decode_stored,
     encode,
     local_reference,
@@ -169,7 +170,12 @@ class Server:
     put: list[Json] = field(default_factory=list)
     searched: list[tuple[str, tuple[tuple[str, str], ...]]] = field(default_factory=list)
     sources: dict[str, list[bytes]] = field(default_factory=dict)
+    profiles: list[str] = field(default_factory=list)
+    validation_policy: ValidationPolicy = field(default_factory=ValidationPolicy)
     ids: int = 0
+
+    async def set_validation_policy(self, policy: ValidationPolicy) -> None:
+        self.validation_policy = policy
 
     def now(self) -> int:
         return NOW
@@ -178,7 +184,10 @@ class Server:
         self.ids += 1
         return f"new-{self.ids}"
 
-    def validate(self, resource: Json, *, references_open: bool = False, advice: bool = False) -> list[Issue]:
+    async def validate(
+        self, resource: Json, *, references_open: bool = False, advice: bool = False, profiles: Sequence[str] = ()
+    ) -> list[Issue]:
+        self.profiles += profiles
         found = self.refused.get(resource.get("id", ""), [])
         return found if advice else [issue for issue in found if issue.severity == "error"]
 

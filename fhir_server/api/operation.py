@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from typing import Any, Protocol
 
+from fhir_server.api.conformance import ValidationPolicy
 from fhir_server.api.criteria import Criterion
 from fhir_server.api.errors import Failure, InvalidRequest
 from fhir_server.api.ports import Reading
@@ -77,11 +78,23 @@ class Server(Protocol):
         """Return a fresh logical id."""
         ...
 
-    def validate(self, resource: Json, *, references_open: bool = False, advice: bool = False) -> list[Issue]:
-        """Return what is wrong with a resource; `references_open` lets conditional references stand.
+    async def validate(
+        self, resource: Json, *, references_open: bool = False, advice: bool = False, profiles: Sequence[str] = ()
+    ) -> list[Issue]:
+        """Return what is wrong with a resource, by FHIR, by the tenant's policy and by the profiles named here.
 
-        With `advice` the warnings, which refuse no write, are looked for too.
+        `references_open` lets conditional references stand. With `advice` the warnings, which refuse no write, are
+        looked for too. Raises Unprocessable for a profile in `profiles` that is not known or cannot be used.
         """
+        ...
+
+    @property
+    def validation_policy(self) -> ValidationPolicy:
+        """What the tenant's resources are held to when they are written."""
+        ...
+
+    async def set_validation_policy(self, policy: ValidationPolicy) -> None:
+        """Put a policy in force. Raises Unprocessable for types and profiles that are not known."""
         ...
 
     def compartment(self, patient_id: str, types: Sequence[str] = ()) -> Criterion:

@@ -20,7 +20,7 @@ async def create(call: Call, route: Route) -> Answer:
             "A create takes no search parameters; to create only where nothing matches, send them in If-None-Exist.",
             location=f"http.{criteria[0][:64]}",
         )
-    resource = checked(call, call.request.body, route.type, is_new=True)
+    resource = await checked(call, call.request.body, route.type, is_new=True)
     made = draft(call, resource, call.services.ids.new_id(), 1, "POST")
     if condition := call.request.conditions.if_none_exist:
         return await create_unless_matched(call, route.type, condition, made)

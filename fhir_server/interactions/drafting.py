@@ -12,6 +12,7 @@ from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.interactions.services import Call
 from fhir_server.search.accepting import TYPE
+from fhir_server.validation.conformance import Wish
 
 Json = dict[str, Any]
 
@@ -23,7 +24,7 @@ MAX_RESOURCE_BYTES = 15 * 1024 * 1024
 RECREATED = "PUT 201"
 
 
-def checked(call: Call, body: Any, resource_type: str, *, is_new: bool = False) -> Json:
+async def checked(call: Call, body: Any, resource_type: str, *, is_new: bool = False) -> Json:
     """Return the body as a valid resource of the type; `is_new` says that its id, if it has one, will not be kept.
 
     Raises InvalidRequest when it is no resource of that type, Unprocessable with every issue when it breaks a rule.
@@ -34,16 +35,38 @@ def checked(call: Call, body: Any, resource_type: str, *, is_new: bool = False) 
         raise InvalidRequest(
             f"The URL says {resource_type} and the body {body['resourceType'][:64]!r}.", expression="resourceType"
         )
-    issues = issues_of(call, body, is_new=is_new)
+    issues = structure_issues(call, body, is_new=is_new)
     if _errors(issues):
+        raise Unprocessable(issues=issues)
+    if issues := await conformance_issues(call, body):
         raise Unprocessable(issues=issues)
     return body
 
 
-def issues_of(
+async def issues_of(
+    call: Call, resource: Any, *, references_open: bool = False, advice: bool = False, profiles: Sequence[str] = ()
+) -> list[Issue]:
+    """Return everything there is to say about a resource: its structure, its profiles, with advice its warnings."""
+    issues = structure_issues(call, resource, references_open=references_open, advice=advice)
+    conformance = call.services.conformance
+    if advice or profiles or (isinstance(resource, dict) and conformance.concerns(call.tenant, resource)):
+        wish = Wish(tuple(profiles), advice)
+        issues += await conformance.issues(call.tenant, call.definition_library, resource, wish)
+    return issues
+
+
+async def conformance_issues(call: Call, resource: Json) -> list[Issue]:
+    """Return why a resource that is in order by itself does not conform to what its tenant holds it to."""
+    conformance = call.services.conformance
+    if not conformance.concerns(call.tenant, resource):
+        return []
+    return await conformance.issues(call.tenant, call.definition_library, resource)
+
+
+def structure_issues(
     call: Call, resource: Any, *, is_new: bool = False, references_open: bool = False, advice: bool = False
 ) -> list[Issue]:
-    """Return what is wrong with a resource; an active SearchParameter must also be able to come into force."""
+    """Return what is wrong with a resource by itself; an active SearchParameter must be able to come into force."""
     issues = call.services.validator.validate(resource, allow_conditional_references=references_open, advice=advice)
     if isinstance(resource, dict) and resource.get("resourceType") == TYPE and not _errors(issues):
         key = "" if is_new else key_of(resource)

@@ -1,4 +1,4 @@
-"""Following the search parameters of tenants: what one worker puts in force, all soon work by, or do not write.
+"""Following the search parameters and definitions of tenants: what one worker puts in force, all soon work by.
 
 Each process asks the database about the tenants it serves once in a while, and before a write at the latest when it has
 not for longer. So nothing is written with parameters that were out of force for more than a few seconds, which is what
@@ -16,6 +16,7 @@ from fhir_server.api.editions import ParameterSets
 from fhir_server.api.errors import Unavailable
 from fhir_server.api.tenant import Tenant
 from fhir_server.interactions.settling import Settler
+from fhir_server.validation.knowledge import KnowledgeOfTenants
 
 # A tenant that nobody asked for anything in so long is not followed until somebody does.
 IDLE_SECONDS = 60.0
@@ -42,12 +43,13 @@ class Pace:
 
 
 class Following:
-    """Keeps the editions of this process in step with the sets in the database."""
+    """Keeps the editions and the knowledge of this process in step with the database."""
 
-    def __init__(self, sets: ParameterSets, settler: Settler, pace: Pace) -> None:
+    def __init__(self, sets: ParameterSets, settler: Settler, knowledge: KnowledgeOfTenants, pace: Pace) -> None:
         self.pace = pace
         self._sets = sets
         self._settler = settler
+        self._knowledge = knowledge
         self._heard: dict[str, float] = {}
         self._used: dict[str, float] = {}
         self._tenants: dict[str, Tenant] = {}
@@ -70,10 +72,11 @@ class Following:
                 await self.ask(tenant)
 
     async def ask(self, tenant: Tenant) -> None:
-        """Ask the database which set is in force, and work by it."""
+        """Ask the database which set and which definitions are in force, and work by them."""
         self._tenants[tenant.name] = tenant
         asked = time.monotonic()
-        news = await self._sets.news(tenant, self._settler.generation(tenant))
+        generation = self._settler.generation(tenant)
+        news, _ = await asyncio.gather(self._sets.news(tenant, generation), self._knowledge.ask(tenant))
         if news is not None:
             self._settler.adopt(tenant, news)
         self._heard[tenant.name] = asked

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from fhir_server.api.conformance import ValidationPolicy
 from fhir_server.api.criteria import And, Criterion, Key, Moment, Nothing, Range, Term, all_of, any_of
 from fhir_server.api.errors import Conflict, Deleted, Duplicate, InvalidRequest, NotFound, TooCostly
 from fhir_server.api.operation import Job, OperationContext, Parameters
@@ -15,7 +16,8 @@ from fhir_server.api.records import UNDATED, Draft, Stored
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id, local_reference
-from fhir_server.interactions.drafting import draft, is_unchanged, issues_of, key_of
+from fhir_server.interactions.drafting import conformance_issues, draft, is_unchanged, issues_of, key_of
+from fhir_server.interactions.policy import set_policy
 from fhir_server.interactions.reindexing import reindex, reindex_one
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.route import Route
@@ -118,9 +120,20 @@ class HostedServer:
         """Return a fresh logical id."""
         return self.call.services.ids.new_id()
 
-    def validate(self, resource: Json, *, references_open: bool = False, advice: bool = False) -> list[Issue]:
+    async def validate(
+        self, resource: Json, *, references_open: bool = False, advice: bool = False, profiles: Sequence[str] = ()
+    ) -> list[Issue]:
         """Return what is wrong with a resource."""
-        return issues_of(self.call, resource, references_open=references_open, advice=advice)
+        return await issues_of(self.call, resource, references_open=references_open, advice=advice, profiles=profiles)
+
+    @property
+    def validation_policy(self) -> ValidationPolicy:
+        """What the tenant's resources are held to when they are written."""
+        return self.call.services.conformance.knowledge.of(self.call.tenant).policy
+
+    async def set_validation_policy(self, policy: ValidationPolicy) -> None:
+        """Put a policy in force."""
+        await set_policy(self.call, policy)
 
     def compartment(self, patient_id: str, types: Sequence[str] = ()) -> Criterion:
         """Return the criterion of one patient's compartment, of some types or all."""
@@ -232,7 +245,7 @@ async def put_all(call: Call, resources: Sequence[Json]) -> list[Issue | None]:
 
     What others write at the same moment is met by trying again one by one.
     """
-    issues: list[Issue | None] = [_refusal(call, r) for r in resources]
+    issues: list[Issue | None] = [_refusal(call, r) or await _nonconformance(call, r) for r in resources]
     _refuse_parameters(call, resources, issues)
     good = {f"{r['resourceType']}/{r['id']}": i for i, r in enumerate(resources) if issues[i] is None}
     current = await call.records.current(list(good))
@@ -253,6 +266,10 @@ async def put_all(call: Call, resources: Sequence[Json]) -> list[Issue | None]:
         for key in [d.key for d in creates] + [d.key for d, _ in changes]:
             await put(call, key, resources[good[key]])
     return issues
+
+
+async def _nonconformance(call: Call, resource: Json) -> Issue | None:
+    return next(iter(await conformance_issues(call, resource)), None)
 
 
 def _refuse_parameters(call: Call, resources: Sequence[Json], issues: list[Issue | None]) -> None:

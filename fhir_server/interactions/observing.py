@@ -1,4 +1,7 @@
-"""What is done about search parameters at every write, wherever it comes from. See api.editions.WriteObserver."""
+"""What is done about search parameters and definitions at every write, wherever it comes from.
+
+See api.editions.WriteObserver.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,25 @@ from fhir_server.interactions.following import Following
 from fhir_server.interactions.settling import Settler
 from fhir_server.search.accepting import TYPE
 from fhir_server.search.editions import Edition, Editions
+from fhir_server.validation.knowledge import KnowledgeOfTenants
 
 _KEYS = TYPE + "/"
+# What validation goes by, see api.conformance.
+_DEFINITIONS = ("CodeSystem/", "ConceptMap/", "Questionnaire/", "StructureDefinition/", "ValueSet/")
 
 _log = logging.getLogger(__name__)
 
 
-class ParameterObserver:
-    """Sees to it that nothing is written by an old set, and that the set follows what is written."""
+class DefinitionObserver:
+    """Sees to it that nothing is written by an old set, and that sets and knowledge follow what is written."""
 
-    def __init__(self, editions: Editions, following: Following, settler: Settler) -> None:
+    def __init__(
+        self, editions: Editions, following: Following, settler: Settler, knowledge: KnowledgeOfTenants
+    ) -> None:
         self._editions = editions
         self._following = following
         self._settler = settler
+        self._knowledge = knowledge
 
     async def before_write(self, tenant: Tenant, drafts: Sequence[Draft]) -> Sequence[Draft]:
         """Return the drafts indexed with the parameters in force."""
@@ -50,6 +59,8 @@ class ParameterObserver:
 
     async def after_commit(self, tenant: Tenant, drafts: Sequence[Draft]) -> None:
         """Put SearchParameters that were written in force; where that fails, somebody does it later."""
+        if any(d.key.startswith(_DEFINITIONS) for d in drafts):
+            await self._told(tenant)
         tokens = self._tokens(drafts)
         if not tokens:
             return
@@ -57,6 +68,12 @@ class ParameterObserver:
             await self._settler.settle(tenant, tokens)
         except Exception as error:  # noqa: BLE001  the write has happened, and its announcement stands
             _log.warning("parameters_not_settled error=%s", type(error).__name__)
+
+    async def _told(self, tenant: Tenant) -> None:
+        try:
+            await self._knowledge.changed(tenant)
+        except Exception as error:  # noqa: BLE001  the write has happened; what is known gets old and is asked anew
+            _log.warning("definitions_not_followed error=%s", type(error).__name__)
 
     def _tokens(self, drafts: Sequence[Draft]) -> list[str]:
         """Return what to announce: every write of SearchParameters that can change the set."""

@@ -48,7 +48,7 @@ async def apply(call: Call, key: str) -> Answer:
         if current.deleted:
             raise Deleted(f"{key} was deleted and cannot be patched.", version=current.version)
         check_preconditions(call, current)
-        changed = _changed(call, current)
+        changed = await _changed(call, current)
         if is_unchanged(changed, current):
             return Answer("ok", current.raw, key, current.version, current.updated)
         made = draft(call, changed, current.id, current.version + 1, "PATCH")
@@ -58,7 +58,7 @@ async def apply(call: Call, key: str) -> Answer:
     raise Conflict(f"{key} is being changed by too many writers at once. Try again.")
 
 
-def _changed(call: Call, current: Stored) -> dict[str, Any]:
+async def _changed(call: Call, current: Stored) -> dict[str, Any]:
     body = call.request.body
     content = _kind(call.request.content, body)
     before = decode_stored(current.raw)
@@ -75,7 +75,7 @@ def _changed(call: Call, current: Stored) -> dict[str, Any]:
         raise Unprocessable(issues=[error.issue]) from error
     if after.get("resourceType") != current.type or after.get("id") != current.id:
         raise InvalidRequest("A patch cannot change resourceType or id.", expression=f"{current.type}.id")
-    return checked(call, after, current.type)
+    return await checked(call, after, current.type)
 
 
 def _kind(content: str, body: Any) -> str:

@@ -22,6 +22,7 @@ from fhir_server.search.parameters import Parameters
 from fhir_server.search.planning import Planner, Search
 from fhir_server.search.terms import TermHash
 from fhir_server.validation import Validator
+from fhir_server.validation.conformance import Conformance
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Services:
     definitions: Definitions
     editions: Editions
     validator: Validator
+    conformance: Conformance
     registry: Registry
     cursors: CursorSigner
     clock: Clock
@@ -105,6 +107,11 @@ class Call:
     def library(self) -> TenantLibrary:
         """Return where the tenant's value sets, code systems and other definitions are found in this call."""
         return TenantLibrary(self.records, self.term, self.parameters)
+
+    def definition_library(self) -> TenantLibrary:
+        """Return where validation finds definitions: what all know of a tenant depends on no caller and transaction."""
+        records = self.services.store.records(Scope(self.tenant))
+        return TenantLibrary(records, self.term, self.parameters)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

@@ -16,7 +16,14 @@ from fhir_server.api.ports import Answer, TransactionConflict, Writing
 from fhir_server.api.records import Draft, Stored
 from fhir_server.fhir.bundles import bundle
 from fhir_server.fhir.outcomes import Issue
-from fhir_server.interactions.drafting import RECREATED, body_id, draft, is_unchanged, key_of
+from fhir_server.interactions.drafting import (
+    RECREATED,
+    body_id,
+    conformance_issues,
+    draft,
+    is_unchanged,
+    key_of,
+)
 from fhir_server.interactions.entries import Entry, StatusOf, answered, at_entry, entry_of
 from fhir_server.interactions.integrity import missing_references
 from fhir_server.interactions.linking import Links
@@ -82,6 +89,7 @@ async def _check(call: Call, entries: list[Entry]) -> None:
             issues.append(Issue("invalid", text, f"{entry.expression}.resource"))
             continue
         found = [i for i in validate(body, allow_conditional_references=True) if i.severity in ("error", "fatal")]
+        found = found or await conformance_issues(call, body)
         issues += _at(entry, found) if found else ()
     if issues := issues or _parameter_issues(call, entries):
         raise Unprocessable(issues=issues)

@@ -21,14 +21,14 @@ MAX_TRIES = 50
 
 async def update(call: Call, route: Route) -> Answer:
     """Store the body as the next version of the resource the URL names, or as its first."""
-    resource = checked(call, call.request.body, route.type)
+    resource = await checked(call, call.request.body, route.type)
     body_id(resource, route.id)
     return await put(call, route.key, resource)
 
 
 async def conditional_update(call: Call, route: Route) -> Answer:
     """Update the one resource that matches the URL's criteria, or create it, under the body's id if it has one."""
-    resource = checked(call, call.request.body, route.type)
+    resource = await checked(call, call.request.body, route.type)
     key = await single_match(call, route.type, call.request.query)
     if key is None:
         answer = await _create_unmatched(call, route, resource)

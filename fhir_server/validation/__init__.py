@@ -9,13 +9,11 @@ from __future__ import annotations
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.validation.compiler import Compiler
-from fhir_server.validation.findings import MAX_FINDINGS, Findings, JsonValue, refuse, shown
+from fhir_server.validation.findings import MAX_FINDINGS, Findings, JsonValue, issues_of, refuse, shown
 
 __all__ = ["MAX_ISSUES", "Validator"]
 
 MAX_ISSUES = MAX_FINDINGS
-
-_TRUNCATED = f"The first {MAX_ISSUES} issues are listed; there are more."
 
 
 class Validator:
@@ -48,7 +46,7 @@ class Validator:
         if advice:
             more = self._advising_compiler.any_resource(resource, {}, 0, {}) or []
             found = [*(found or ()), *(finding for finding in more if finding.severity != "error")]
-        return _issues(found, resource) if found else []
+        return issues_of(found, resource) if found else []
 
 
 def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findings | None:
@@ -56,12 +54,3 @@ def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findi
         return found
     text = f"The resource is of type {shown(name)}; here it has to be of type {expected}."
     return refuse("structure", text) + (found or [])
-
-
-def _issues(found: Findings, resource: JsonValue) -> list[Issue]:
-    name = resource.get("resourceType") if type(resource) is dict else None
-    root = name if type(name) is str and name.isalpha() and name.isascii() and len(name) <= 64 else ""
-    issues = [Issue(row.code, row.text, (root + row.path).removeprefix("."), row.severity) for row in found]
-    if len(issues) <= MAX_ISSUES:
-        return issues
-    return [*issues[:MAX_ISSUES], Issue("informational", _TRUNCATED, severity="information")]

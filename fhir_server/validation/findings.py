@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
+from fhir_server.fhir.outcomes import Issue
+
 Json = dict[str, Any]
 JsonValue = Any  # whatever decoding gives: dict, list, str, int, Decimal, bool or None
 
-MAX_FINDINGS = 100
+MAX_FINDINGS = 100  # no more are reported
+_TRUNCATED = f"The first {MAX_FINDINGS} issues are listed; there are more."
 
 ONLY_AN_ID = "The invariant ele-1 is broken: an element has a value or children, not only an id."
 
@@ -64,6 +67,16 @@ def below(step: str, problems: Findings, found: Findings | None) -> Findings:
         return problems
     found += problems
     return found
+
+
+def issues_of(found: Findings, resource: JsonValue) -> list[Issue]:
+    """Return findings about a resource as issues, and where there are too many one that says so."""
+    name = resource.get("resourceType") if type(resource) is dict else None
+    root = name if type(name) is str and name.isalpha() and name.isascii() and len(name) <= 64 else ""
+    issues = [Issue(row.code, row.text, (root + row.path).removeprefix("."), row.severity) for row in found]
+    if len(issues) <= MAX_FINDINGS:
+        return issues
+    return [*issues[:MAX_FINDINGS], Issue("informational", _TRUNCATED, severity="information")]
 
 
 def is_full(found: Findings) -> bool:

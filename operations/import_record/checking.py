@@ -32,7 +32,7 @@ async def check(context: OperationContext, items: list[Item], links: Links) -> C
     """Check each resource by itself, and where its references lead."""
     checked = Checked(list(items))
     for item in items:
-        issues = _invalid(context, item)
+        issues = await _invalid(context, item)
         if issues:
             checked.refuse(item, issues)
     alive = await _alive(context, checked.good, links)
@@ -58,9 +58,9 @@ def check_owner(checked: Checked, links: Links, patient: str) -> None:
     _spread(checked, links)
 
 
-def _invalid(context: OperationContext, item: Item) -> list[Issue]:
+async def _invalid(context: OperationContext, item: Item) -> list[Issue]:
     """Return the errors of a resource, each placed in the Bundle."""
-    found = context.server.validate(item.resource, references_open=True)
+    found = await context.server.validate(item.resource, references_open=True)
     return [
         replace(issue, expression=item.expression + issue.expression.removeprefix(item.type))
         for issue in found

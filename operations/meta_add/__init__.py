@@ -13,7 +13,7 @@ LABELS = ("profile", "security", "tag")
 async def meta_add(context: OperationContext) -> Json:
     """Add the profiles, tags and security labels and return the new meta; what is there already is not doubled."""
     given = context.parameters.one("meta")
-    if issues := context.server.validate({"resourceType": "Parameters", "meta": given}):
+    if issues := await context.server.validate({"resourceType": "Parameters", "meta": given}):
         raise Unprocessable(issues=issues)
     if not any(given.get(name) for name in LABELS):
         raise Unprocessable("meta must have a profile, a tag or a security label to add.", expression="Parameters.meta")

@@ -13,7 +13,7 @@ LABELS = ("profile", "security", "tag")
 async def meta_delete(context: OperationContext) -> Json:
     """Remove the profiles, tags and security labels and return the new meta; what is not there is passed over."""
     given = context.parameters.one("meta")
-    if issues := context.server.validate({"resourceType": "Parameters", "meta": given}):
+    if issues := await context.server.validate({"resourceType": "Parameters", "meta": given}):
         raise Unprocessable(issues=issues)
     if not any(given.get(name) for name in LABELS):
         raise Unprocessable(

@@ -45,7 +45,7 @@ async def validate(context: OperationContext) -> bytes:
         resource = decode_stored(stored.raw)
     if not isinstance(resource, dict):
         raise InvalidRequest("The parameter resource is no resource.", expression="Parameters.parameter")
-    found = context.server.validate(resource, advice=True)
+    found = await context.server.validate(resource, advice=True)
     issues = [*_mismatches(context, resource, mode), *found, *_unchecked(resource)]
     return encode(operation_outcome(issues)) if issues else ALL_OK
 

@@ -1,0 +1,149 @@
+"""What terminology says of the codes in a resource, beyond the required bindings that the base checks know.
+
+https://hl7.org/fhir/R4/terminologies.html. Every coding is looked up in its code system, and held against the value
+set its element is bound to: one that should be used (extensible) gives a warning, one that is a suggestion
+(preferred) a remark. What nobody can tell (a code system that is not here) is passed over in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fhir_server.api.terminology import Coding
+from fhir_server.fhir.definitions import Definitions, Element, TypeRef
+from fhir_server.validation.answers import Answers
+from fhir_server.validation.findings import Finding, Findings, Json, below, is_full
+
+# Looks at one value of an element; codes are asked about there.
+Look = Callable[[Any, Answers[Any]], Findings | None]
+_Row = tuple[str, bool, Look]  # FHIRPath step, whether JSON has an array, what to do
+
+UCUM = "http://unitsofmeasure.org"  # the base checks know its units
+
+_SEVERITY = {"extensible": "warning", "preferred": "information"}
+_SAID = {"extensible": "should be from", "preferred": "are best taken from"}
+
+
+class Codes:
+    """Looks through resources for codes; what a type may hold is worked out when it is first met."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._types = definitions.types
+        self._rows: dict[str, dict[str, _Row]] = {}
+
+    def look(self, resource: Json, answers: Answers[Any]) -> Findings | None:
+        """Return what is to be said about the codes of a resource, which may be malformed otherwise."""
+        name = resource.get("resourceType")
+        return self._members(name, resource, answers) if type(name) is str and name in self._types else None
+
+    def _members(self, type_name: str, value: Json, answers: Answers[Any]) -> Findings | None:
+        found: Findings | None = None
+        row_of = self._plan(type_name).get
+        for name, item in value.items():
+            row = row_of(name)
+            if row is None:
+                continue
+            step, repeats, look = row
+            if not repeats:
+                problems = look(item, answers)
+                found = below(step, problems, found) if problems else found
+                continue
+            for place, one in enumerate(item if type(item) is list else ()):
+                problems = look(one, answers)
+                found = below(f"{step}[{place}]", problems, found) if problems else found
+            if found is not None and is_full(found):
+                return found
+        return found
+
+    def _plan(self, type_name: str) -> dict[str, _Row]:
+        """Return what to do with the members of a type that can lead to codes, by their JSON names."""
+        rows = self._rows.get(type_name)
+        if rows is None:
+            rows = self._rows[type_name] = {}
+            for element in self._types[type_name].elements:
+                for name, ref in element.json_names().items():
+                    look = self._look(element, ref)
+                    if look is not None:
+                        rows[name] = (f".{element.name}", element.repeats, look)
+        return rows
+
+    def _look(self, element: Element, ref: TypeRef) -> Look | None:
+        strength, value_set = element.binding if len(element.binding) == 2 else ("", "")
+        if ref.code == "CodeableConcept":
+            return _concept(strength, value_set)
+        if ref.code == "Coding":
+            return _coding(strength, value_set)
+        if ref.code == "Resource":
+            return self._inner
+        known = self._types.get(ref.code)
+        if known is None or known.kind == "primitive":
+            return None
+        return lambda value, answers: self._members(ref.code, value, answers) if type(value) is dict else None
+
+    def _inner(self, value: Any, answers: Answers[Any]) -> Findings | None:
+        return self.look(value, answers) if type(value) is dict else None
+
+
+def _coding(strength: str, value_set: str) -> Look:
+    def look(value: Any, answers: Answers[Any]) -> Findings | None:
+        coding = read(value)
+        if coding is None:
+            return None
+        found = _known(coding, answers)
+        if strength in _SEVERITY and not found and answers.member(value_set, coding).holds is False:
+            return _outside(strength, value_set, [coding])
+        return found
+
+    return look
+
+
+def _concept(strength: str, value_set: str) -> Look:
+    def look(value: Any, answers: Answers[Any]) -> Findings | None:
+        rows = value.get("coding") if type(value) is dict else None
+        if type(rows) is not list:
+            return None
+        found: Findings | None = None
+        codings = []
+        for place, row in enumerate(rows):
+            coding = read(row)
+            if coding is not None:
+                codings.append(coding)
+                problems = _known(coding, answers)
+                found = below(f".coding[{place}]", problems, found) if problems else found
+        if strength in _SEVERITY and codings and found is None:
+            answered = [answers.member(value_set, coding).holds for coding in codings]
+            if all(holds is False for holds in answered):
+                return _outside(strength, value_set, codings)
+        return found
+
+    return look
+
+
+def read(value: Any) -> Coding | None:
+    """Return a coding that has a system and a code; anything else says nothing that could be looked up."""
+    if type(value) is not dict:
+        return None
+    system, code = value.get("system"), value.get("code")
+    if type(system) is not str or type(code) is not str:
+        return None
+    version, display = value.get("version"), value.get("display")
+    return Coding(system, code, version if type(version) is str else "", display if type(display) is str else "")
+
+
+def _known(coding: Coding, answers: Answers[Any]) -> Findings | None:
+    if coding.system == UCUM:
+        return None
+    said = answers.concept(coding)
+    if said.holds is False:
+        return [Finding("code-invalid", said.text or f"{coding.system} has no code {coding.code[:64]!r}.", ".code")]
+    if said.holds and said.display:
+        text = f"The display of {coding.system}|{coding.code} is {said.display!r}."
+        return [Finding("code-invalid", text, ".display", "warning")]
+    return None
+
+
+def _outside(strength: str, value_set: str, codings: list[Coding]) -> Findings:
+    named = ", ".join(f"{c.system}|{c.code}"[:128] for c in codings[:3])
+    text = f"The codes here {_SAID[strength]} the value set {value_set}; {named} is not in it."
+    return [Finding("code-invalid", text, severity=_SEVERITY[strength])]
