@@ -294,9 +294,40 @@ def compile_profiles(definitions: list[Json]) -> Json:
         view = "snapshot" if _is_base_type(definition) else "differential"
         if view == "snapshot" or definition.get("derivation") == "constraint":
             kept = {name: definition[name] for name in STRUCTURE if name in definition}
-            kept[view] = {"element": [_facts(element) for element in definition[view]["element"]]}
+            elements = _explicit(definition) if view == "differential" else definition[view]["element"]
+            kept[view] = {"element": [_facts(element) for element in elements]}
             rows[definition["url"]] = {"resourceType": "StructureDefinition", **kept}
     return dict(sorted(rows.items()))
+
+
+def _explicit(definition: Json) -> list[Json]:
+    """Return the differential as its published snapshot understands it.
+
+    The slicing by type that `valueQuantity` implies is written out: tools do not agree on whether the other types stay
+    allowed, and the profiles of the core specification forbid them. Names of slices that slice nothing are dropped.
+    """
+    published = {element["id"]: element for element in definition.get("snapshot", {}).get("element", [])}
+    elements = []
+    for element in definition["differential"]["element"]:
+        owner, _, name = element["id"].rpartition(".")
+        choice = next((i for i in published if i.endswith("[x]") and f"{i}:{name}" in published), None)
+        if choice is not None and choice.startswith(owner + ".") and element["id"] not in published:
+            kept = {key: published[choice][key] for key in ("id", "path", "slicing", "type")}
+            elements.append(kept)
+        elements.append(element)
+    return [_rightly_named(element, published) for element in elements]
+
+
+def _rightly_named(element: Json, published: Json) -> Json:
+    """Drop the slice names from an element whose published snapshot has nothing that they would be slices of."""
+    identity = ""
+    for part in element["id"].split("."):
+        name = part.partition(":")[0]
+        loose = published and f"{identity}{name}" not in published and name not in ("extension", "modifierExtension")
+        identity += (name if loose else part) + "."
+    if ":" not in identity.split(".")[-2]:
+        element = {key: value for key, value in element.items() if key != "sliceName"}
+    return element | {"id": identity[:-1]}
 
 
 def _facts(value: Any) -> Any:

@@ -1,0 +1,36 @@
+"""Snapshots of profiles, made from their differentials. https://hl7.org/fhir/R4/profiling.html#snapshot"""
+
+from __future__ import annotations
+
+from fhir_server.fhir.snapshots.differential import Differential
+from fhir_server.fhir.snapshots.errors import SnapshotError
+from fhir_server.fhir.snapshots.sources import Json, Resolve, Sources
+from fhir_server.fhir.snapshots.tree import Node, elements_of
+
+__all__ = ["SnapshotError", "snapshot"]
+
+
+def snapshot(structure: Json, resolve: Resolve) -> list[Json]:
+    """Return the ElementDefinitions of a profile in order, each with its id, path and all that holds for it.
+
+    A snapshot that the structure brings is not looked at; those of its bases are. `resolve` gives the structure with a
+    canonical URL (maybe with `|version`), or None; what it raises passes through. It is not asked for what FHIR itself
+    defines. The elements share parts with those of the base: nobody changes them. Raises SnapshotError for a profile
+    that contradicts its base or itself, or stands on what is not known.
+    """
+    url = str(structure.get("url", ""))
+    return list(elements_of(_grow(structure, Sources(resolve, _grow, (url,)))))
+
+
+def _grow(structure: Json, sources: Sources) -> Node:
+    if structure.get("derivation") != "constraint":
+        raise SnapshotError(
+            "only of a profile (derivation constraint) is a snapshot made; publish a new type with its snapshot",
+            code="not-supported",
+        )
+    base = structure.get("baseDefinition")
+    if not base:
+        raise SnapshotError("the profile has no baseDefinition; name what it constrains", code="required")
+    root = sources.tree(base).copy()
+    Differential(root, sources).apply(structure.get("differential", {}).get("element", []))
+    return root

@@ -1,0 +1,219 @@
+"""A differential laid on the snapshot of its base. https://hl7.org/fhir/R4/profiling.html#snapshot
+
+Where the specification leaves it open this does what the tool of the publishers does: a new slice starts from what the
+base says of the unsliced element, not from what the same differential says of it; slices of extensions and of types
+need no declared slicing; `valueQuantity` means the slice of that type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fhir_server.fhir.snapshots.errors import SnapshotError
+from fhir_server.fhir.snapshots.merging import merged
+from fhir_server.fhir.snapshots.sources import PREFIX, Sources
+from fhir_server.fhir.snapshots.steps import Step, steps_of
+from fhir_server.fhir.snapshots.tree import Node
+
+Json = dict[str, Any]
+
+MAX_ELEMENTS = 20_000
+BY_URL: Json = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
+BY_TYPE: Json = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
+CLOSED_BY_TYPE: Json = {**BY_TYPE, "rules": "closed"}
+
+
+class Differential:
+    """The elements that a profile changes, and the tree they change."""
+
+    def __init__(self, root: Node, sources: Sources) -> None:
+        self._root = root
+        self._sources = sources
+        self._size = 0
+        self._named: dict[tuple[Step, ...], set[str]] = {}
+
+    def apply(self, elements: Sequence[Json]) -> None:
+        """Lay the elements on the tree, in their order. Raises SnapshotError."""
+        ways: list[tuple[Step, ...]] = []
+        for element in elements:
+            way = steps_of(element, ways[-1] if ways else ())
+            ways.append(way)
+            self._named.setdefault(way[:-1], set()).add(way[-1].name)
+        for element, way in zip(elements, ways, strict=True):
+            self._apply_one(element, way)
+
+    def _apply_one(self, element: Json, way: tuple[Step, ...]) -> None:
+        where = str(element.get("id") or element["path"])
+        if way[0].name != self._root.name:
+            raise SnapshotError(f"starts with another type than the base, {self._root.name}", element=where)
+        chain = [self._root]
+        for index, step in enumerate(way[1:], 1):
+            chain.append(self._child(chain, step, self._named.get(way[:index], set()), where))
+        node = chain[-1]
+        _check_slicing(node, element, where)
+        node.facts = merged(node.facts, element, where)
+        if len(chain) > 1:
+            _close_choice(chain[-2], node)
+
+    def _child(self, chain: list[Node], step: Step, named: set[str], where: str) -> Node:
+        """Return the child that a step names, opening its parent and adding a slice as needed."""
+        parent = chain[-1]
+        self._open(parent, where)
+        siblings = parent.opened()
+        for node in siblings:
+            if node.name == step.name and not node.slice:
+                return self._slice(node, siblings, step.slice, where) if step.slice else node
+        for node in siblings:
+            if not node.slice and (code := _type_in_name(node, step.name)):
+                alone = sum(bool(_type_in_name(node, name)) for name in named) <= 1
+                return self._typed(siblings, node, step, code, alone and _is_narrow_place(chain), where)
+            if not node.slice and step.name.endswith("[x]") and _is_renamed(node, step.name):
+                return self._slice(node, siblings, step.slice, where) if step.slice else node
+        known = ", ".join(node.name for node in siblings if not node.slice)
+        raise SnapshotError(
+            f"{step.name} is no element of {parent.name}, which has {known or 'none'}", element=where, code="not-found"
+        )
+
+    def _open(self, node: Node, where: str) -> None:
+        """Give an element the children of its type, where the differential is the first to go into it."""
+        if node.content():
+            return
+        if reference := node.facts.get("contentReference"):
+            target = self._referred(reference, where)
+            kept = {name: value for name, value in node.facts.items() if name != "contentReference"}
+            node.facts = kept | {"type": target.types}
+            source = target
+        else:
+            source = self._sources.tree(_structure_of(node, where), where)
+        node.children = [child.copy() for child in source.content()]
+        self._grow(len(node.children), where)
+
+    def _referred(self, reference: str, where: str) -> Node:
+        """Return what the base says of the element that a content reference names."""
+        node = self._root.origin or self._root
+        for part in reference.rpartition("#")[2].split(".")[1:]:
+            found = next((child for child in node.content() if child.step() == part), None)
+            if found is None:
+                raise SnapshotError(f"contentReference {reference} names no element of the base", element=where)
+            node = found
+        return node
+
+    def _grow(self, count: int, where: str) -> None:
+        self._size += count
+        if self._size > MAX_ELEMENTS:
+            raise SnapshotError(f"the snapshot has more than {MAX_ELEMENTS} elements", element=where, code="too-costly")
+
+    def _typed(self, siblings: list[Node], node: Node, step: Step, code: str, narrow: bool, where: str) -> Node:
+        """Return what `valueQuantity` means: the slice of that type, or the element where it has but that type."""
+        slices = node.slices(siblings)
+        known = [s for s in slices if s.slice == step.slice or (not step.slice and _codes(s) == {code})]
+        if known:
+            return known[0]
+        free = not step.slice and not slices and "slicing" not in node.facts
+        if free and (_codes(node) == {code} or narrow):
+            node.facts = merged(node.facts, {"type": [t for t in node.types if t.get("code") == code]}, where)
+            return node
+        return self._slice(node, siblings, step.slice or step.name, where, code)
+
+    def _slice(self, node: Node, siblings: list[Node], name: str, where: str, code: str = "") -> Node:
+        """Return a slice of an element, a new one where the base has none of that name."""
+        for sibling in node.slices(siblings):
+            if sibling.slice == name:
+                return sibling
+        sliced = next((s for s in node.slices(siblings) if name.startswith(s.slice + "/")), node)
+        slicing = sliced.facts.get("slicing") or _implied_slicing(node)
+        if slicing is None:
+            raise SnapshotError(
+                f"slice {name} has no slicing to stand in; say on {sliced.step()} by what it is sliced", element=where
+            )
+        if slicing.get("rules") == "closed" and "slicing" in (sliced.origin.facts if sliced.origin else {}):
+            raise SnapshotError(f"slice {name} is new, and the base closes the slicing", element=where)
+        sliced.facts = {"slicing": slicing, **sliced.facts}
+        added = (sliced.origin or sliced).copy()
+        added.slice = name
+        added.facts = {key: value for key, value in added.facts.items() if key != "slicing"} | {"min": 0}
+        code = code or _type_in_name(node, name)
+        if node.is_choice and code:
+            added.facts["type"] = [t for t in node.types if t.get("code") == code]
+        siblings.insert(_after(siblings, sliced, node), added)
+        self._grow(1, where)
+        return added
+
+
+def _structure_of(node: Node, where: str) -> str:
+    """Return the canonical URL of what an element's children are defined by."""
+    if len(node.types) != 1:
+        return PREFIX + "Element"
+    row = node.types[0]
+    profiles = row.get("profile", [])
+    if len(profiles) == 1:
+        return str(profiles[0])
+    code = str(row.get("code", ""))
+    if code.startswith("http://hl7.org/fhirpath/"):
+        raise SnapshotError(f"{node.name} is a value without elements of its own", element=where)
+    return code if "/" in code else PREFIX + code
+
+
+def _codes(node: Node) -> set[Any]:
+    return {row.get("code") for row in node.types}
+
+
+def _type_in_name(node: Node, name: str) -> str:
+    """Return the type that `valueQuantity` names for the element `value[x]`, or nothing."""
+    stem = node.name.removesuffix("[x]")
+    if not node.is_choice or not name.startswith(stem):
+        return ""
+    rest = name[len(stem) :]
+    codes = (str(row.get("code", "")) for row in node.types)
+    return next((code for code in codes if code and code[0].upper() + code[1:] == rest), "")
+
+
+def _is_renamed(node: Node, name: str) -> bool:
+    """Whether the base writes the choice `name` with the only type it left."""
+    stem = name.removesuffix("[x]")
+    return any(node.name == stem + str(c)[:1].upper() + str(c)[1:] for c in _codes(node))
+
+
+def _is_narrow_place(chain: list[Node]) -> bool:
+    """Whether a type in a name narrows the element itself: below a slice that is no extension."""
+    return any(node.slice for node in chain) and _codes(chain[-1]) != {"Extension"}
+
+
+def _implied_slicing(node: Node) -> Json | None:
+    if node.is_choice:
+        return BY_TYPE
+    return BY_URL if _codes(node) == {"Extension"} else None
+
+
+def _after(siblings: list[Node], sliced: Node, node: Node) -> int:
+    """Return the place after an element, its slices and theirs."""
+    last = siblings.index(sliced)
+    for index in range(last + 1, len(siblings)):
+        other = siblings[index]
+        if other.name == node.name and (sliced is node or other.slice.startswith(sliced.slice + "/")):
+            last = index
+    return last + 1
+
+
+def _check_slicing(node: Node, element: Json, where: str) -> None:
+    single = len(node.types) == 1 and not _codes(node) & {"Reference", "Resource", "canonical"}
+    if "slicing" in element and single and not node.is_choice and (node.origin or node).facts.get("max") in ("0", "1"):
+        raise SnapshotError("is sliced, but it neither repeats nor has a choice of types", element=where)
+
+
+def _close_choice(parent: Node, node: Node) -> None:
+    """Leave a choice the type of a slice that must be there, and an extension the types that its slices name.
+
+    That holds where the slicing was implied: who declares one says how open it is.
+    """
+    siblings = parent.opened()
+    choice = next(sibling for sibling in siblings if sibling.name == node.name and not sibling.slice)
+    if not node.slice or not any(choice.facts.get("slicing") is implied for implied in (BY_TYPE, CLOSED_BY_TYPE)):
+        return
+    if node.facts["min"] >= 1:
+        choice.facts = choice.facts | {"slicing": CLOSED_BY_TYPE, "type": node.types, "min": 1}
+    elif "Extension" in (parent.name, *_codes(parent)):
+        named = set[Any]().union(*(_codes(node) for node in choice.slices(siblings)))
+        kept = [row for row in (choice.origin or choice).types if row.get("code") in named]
+        choice.facts = choice.facts | {"slicing": CLOSED_BY_TYPE, "type": kept}
