@@ -43,6 +43,7 @@ from fhir_server.store.conformance import MongoConformance
 from fhir_server.store.driver import DatabaseError, Driver
 from fhir_server.store.jobs import MongoJobs
 from fhir_server.store.mongo import MongoStore, connect
+from fhir_server.store.packages import MongoPackages
 from fhir_server.store.parameter_sets import MongoParameterSets
 from fhir_server.store.reindexing import MongoReindexing
 from fhir_server.store.tracing import Explained, Step, TracingDriver
@@ -161,6 +162,7 @@ def compose(
     codes = terminology(settings.terminology)
     return Services(
         store=store,
+        packages=MongoPackages(driver),
         jobs=jobs,
         definitions=definitions,
         editions=editions,

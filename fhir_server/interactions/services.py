@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fhir_server.api.editions import Reindexing
-from fhir_server.api.ports import Clock, IdSource, Jobs, Store, Writing
+from fhir_server.api.packages import Packages
+from fhir_server.api.ports import Clock, IdSource, Jobs, Reading, Store, Writing
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.api.terminology import Terminology
 from fhir_server.fhir.definitions import Definitions
@@ -41,6 +42,7 @@ class Services:
     """The parts of the server that interactions use."""
 
     store: Store
+    packages: Packages
     jobs: Jobs
     definitions: Definitions
     editions: Editions
@@ -102,16 +104,19 @@ class Call:
         """Return a search to be made in this call."""
         services = self.services
         group = (self.tenant.database, self.scope.access.predicate)
-        return Search(self.tenant, self.records, services.terminology, services.clock.now(), self.base_url, group)
+        now = services.clock.now()
+        return Search(self.tenant, self.records, self.library(), services.terminology, now, self.base_url, group)
 
     def library(self) -> TenantLibrary:
         """Return where the tenant's value sets, code systems and other definitions are found in this call."""
-        return TenantLibrary(self.records, self.term, self.parameters)
+        return self._library(self.records)
 
     def definition_library(self) -> TenantLibrary:
         """Return where validation finds definitions: what all know of a tenant depends on no caller and transaction."""
-        records = self.services.store.records(Scope(self.tenant))
-        return TenantLibrary(records, self.term, self.parameters)
+        return self._library(self.services.store.records(Scope(self.tenant)))
+
+    def _library(self, records: Reading) -> TenantLibrary:
+        return TenantLibrary(self.tenant, records, self.services.packages, self.term, self.parameters)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

@@ -1,12 +1,15 @@
-"""Where a terminology service finds a tenant's own value sets and code systems. See fhir_server.api.Library."""
+"""Where terminology and validation find a tenant's definitions: its resources, then its packages. See api.Library."""
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fhir_server.api.criteria import Order, Term
+from fhir_server.api.packages import Packages
 from fhir_server.api.ports import Reading
+from fhir_server.api.tenant import Tenant
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.terms import SEPARATOR, TermHash
 
@@ -15,14 +18,20 @@ MAX_VERSIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class TenantLibrary:
-    """Finds by canonical URL, with the rights of the records it is given. One command for each question."""
+    """Finds by canonical URL, with the rights of the records it is given; packages are for everybody in the tenant."""
 
+    tenant: Tenant
     records: Reading
+    packages: Packages
     term: TermHash
     parameters: Parameters
 
     async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
-        """Return every version of the resource, newest first; beyond 100 the oldest are not looked at."""
+        """Return every version: the tenant's resources, newest first, up to 100, then packages, the latest first."""
+        own, packed = await gather(self._own(resource_type, url), self.packages.find(self.tenant, resource_type, url))
+        return [*own, *packed]
+
+    async def _own(self, resource_type: str, url: str) -> list[bytes]:
         name = self.parameters.of(resource_type)["url"].index_name
         where = Term((self.term(f"{name}{SEPARATOR}{url}"),))
         page = await self.records.search(where, Order("updated"), MAX_VERSIONS)

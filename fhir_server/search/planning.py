@@ -21,7 +21,7 @@ from fhir_server.api.criteria import (
 from fhir_server.api.errors import InvalidRequest
 from fhir_server.api.ports import Reading
 from fhir_server.api.tenant import Tenant
-from fhir_server.api.terminology import Terminology
+from fhir_server.api.terminology import Library, Terminology
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.json import decode_stored
 from fhir_server.fhir.outcomes import Issue
@@ -29,7 +29,6 @@ from fhir_server.fhir.references import is_id
 from fhir_server.search import filtering
 from fhir_server.search.conditions import Condition, Index, condition, forms, on_moment, reference_keys, stored
 from fhir_server.search.indexing import CONTAINED, Indexer
-from fhir_server.search.library import TenantLibrary
 from fhir_server.search.linking import ContainedTypes, Following, Inside, Links, from_matching, to_matching
 from fhir_server.search.matching import Codes, Setting, matcher
 from fhir_server.search.matching.asking import asked, unsupported
@@ -49,13 +48,14 @@ _BY_STORE = frozenset({"_id", "_lastUpdated"})
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search under way: whose records it reads, when, and how many links it may still follow.
+    """One search under way: whose records and definitions it reads, when, and how many links it may still follow.
 
     `eager` makes links be followed to all that they match, where it is not enough to look from the other side.
     """
 
     tenant: Tenant
     records: Reading
+    library: Library
     terminology: Terminology
     now: int
     base_url: str
@@ -227,8 +227,7 @@ class Planner:
         """Return the index with the codes of the value sets or concepts that a filter names, by its values."""
         if one.modifier not in _SETS or one.parameter.type != "token" or index.setting.codes:
             return index
-        library = TenantLibrary(search.records, index.term, self.parameters)
-        codes = {value: await _expanded(one, value, search, library) for value in one.values}
+        codes = {value: await _expanded(one, value, search) for value in one.values}
         return replace(index, setting=replace(index.setting, codes=codes))
 
     async def of_contained(self, query: SearchQuery, search: Search) -> Test:
@@ -368,15 +367,15 @@ def _at(test: filtering.Test, text: str) -> InvalidRequest:
     return InvalidRequest(f"_filter, at character {test.position + 1}: {text}.", location=filtering.LOCATION)
 
 
-async def _expanded(one: Filter, value: str, search: Search, library: TenantLibrary) -> Codes:
+async def _expanded(one: Filter, value: str, search: Search) -> Codes:
     if one.modifier in ("in", "not-in"):
-        expansion = await search.terminology.expand(library, unescape(value))
+        expansion = await search.terminology.expand(search.library, unescape(value))
         return frozenset((c.system, c.code) for c in expansion.concepts) | {(s, "") for s in expansion.systems}
     parts = [unescape(part) for part in split(value, "|")]
     if len(parts) != 2 or not all(parts):
         raise InvalidRequest(f"{one.parameter.code}:{one.modifier} must be system|code.", location=one.location)
     related = search.terminology.below if one.modifier == "below" else search.terminology.above
-    return frozenset((parts[0], code) for code in await related(library, parts[0], parts[1]))
+    return frozenset((parts[0], code) for code in await related(search.library, parts[0], parts[1]))
 
 
 async def _in_lists(ids: Sequence[str], types: Sequence[str], search: Search) -> Part:

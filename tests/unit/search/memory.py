@@ -212,9 +212,16 @@ class Sets:
         return frozenset(c for rows in self.by_url.values() for s, c in rows if s == system and code.startswith(c))
 
 
+class Shelf:
+    """api.Library with nothing in it."""
+
+    async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
+        return []
+
+
 def searching(records: Memory, sets: Sets | None = None, *, eager: bool = False) -> Search:
     """Return a search of these records."""
-    return Search(TENANT, records, sets or Sets(), NOW, BASE, eager=eager)
+    return Search(TENANT, records, Shelf(), sets or Sets(), NOW, BASE, eager=eager)
 
 
 async def planned(
