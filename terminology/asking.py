@@ -10,16 +10,16 @@ from typing import Any
 
 from fhir_server.api import InvalidRequest, Json, NotFound, OperationContext, Parameters, decode_stored
 from terminology import TERMINOLOGY
-from terminology.checking import Rules
 from terminology.composing import Composer
 from terminology.failures import Broken, TerminologyError
 from terminology.issues import refusal
 from terminology.languages import Languages
 from terminology.shapes import shaped
 from terminology.sources import Sources, VersionRules
+from terminology.statuses import supplements_of
 from terminology.valueset import ValueSet
+from terminology.verdicts import Rules
 
-SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 PARAMETER = "http://hl7.org/fhir/StructureDefinition/valueset-expansion-parameter"
 
 Answering = Callable[[OperationContext], Awaitable[Json]]
@@ -84,12 +84,7 @@ async def ask(context: OperationContext) -> Asked:
     Raises Unknown, Broken, and InvalidRequest where the call names none.
     """
     resource = await _resource(context)
-    supplements = [
-        str(e["valueCanonical"])
-        for e in resource.get("extension", ())
-        if e.get("url") == SUPPLEMENT and "valueCanonical" in e
-    ]
-    found = sources(context, supplements, [resource] if resource.get("url") else [])
+    found = sources(context, supplements_of(resource), [resource] if resource.get("url") else [])
     await found.named_supplements()
     defaults = _defaults(resource)
     match = {"true": True, "false": False}.get(str(defaults.get("versionsMatch")).lower())

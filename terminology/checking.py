@@ -7,15 +7,14 @@ thing; what cannot be known (a code system that is not here) is told apart from 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from terminology import issues
+from terminology import forms, issues
 from terminology.codesystem import CodeSystem, Node
 from terminology.displays import check_display
 from terminology.failures import Contentless, Unknown, canonical
-from terminology.issues import Finding
-from terminology.languages import Languages, choose, names
+from terminology.languages import choose, names
 from terminology.sources import Sources
 from terminology.statuses import (
     DEPRECATED_HERE,
@@ -27,65 +26,10 @@ from terminology.statuses import (
     status_of,
 )
 from terminology.valueset import Entry, ValueSet
+from terminology.verdicts import Place, Rules, Verdict
 from terminology.versions import order
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the request a coding stands: a code with parameters beside it, a Coding, one of a CodeableConcept."""
-
-    kind: str
-    index: int = 0
-
-    @property
-    def whole(self) -> str:
-        """The coding itself."""
-        return {"code": "", "coding": "Coding"}.get(self.kind, f"CodeableConcept.coding[{self.index}]")
-
-    def of(self, member: str) -> str:
-        """One member of it."""
-        return f"{self.whole}.{member}" if self.whole else member
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a check is asked to mind."""
-
-    languages: Languages = field(default_factory=Languages)
-    active_only: bool = False
-    abstract_allowed: bool = True
-    lenient_display: bool = False
-    membership_only: bool = False
-
-
-@dataclass
-class Verdict:
-    """What was found out about one coding."""
-
-    system: str
-    code: str
-    version: str = ""
-    display: str = ""
-    is_member: bool = True
-    normal_code: str = ""
-    is_inactive: bool = False
-    status: str = ""
-    findings: list[Finding] = field(default_factory=list)
-    unknown_system: str = ""
-    causing_system: str = ""
-
-    @property
-    def is_right(self) -> bool:
-        """Whether nothing is wrong with the coding."""
-        return not any(f.severity == "error" for f in self.findings)
-
-    def add(
-        self, severity: str, code: str, kind: str, text: str, where: str, name: str, *, is_said: bool = True
-    ) -> None:
-        """Note one finding; see Finding."""
-        self.findings.append(Finding(severity, code, kind, text, where, name, is_said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +80,7 @@ class Checker:
         value_set = canonical(self.value_set.url, self.value_set.version)
         text = f"The System URI could not be determined for the code '{verdict.code}' in the ValueSet '{value_set}'"
         if found:
+            verdict.is_ambiguous = True
             name = "Unable_to_resolve_system__value_set_has_multiple_matches"
             text += f": value set expansion has multiple matches: [{', '.join(sorted(found))}]"
         else:
@@ -148,6 +93,7 @@ class Checker:
         """Return the code system of the coding, or None with what is wrong about it."""
         system = verdict.system
         if not system:
+            verdict.is_undecided = True
             verdict.add(
                 "warning", "invalid", "invalid-data", _NO_SYSTEM, place.whole, "Coding_has_no_system__cannot_validate"
             )
@@ -158,17 +104,30 @@ class Checker:
         try:
             source = await self.sources.code_system(system, verdict.version)
         except Unknown as unknown:
-            await self._unknown(verdict, unknown, place)
+            if unknown.versions or not self._has_told_form(verdict, place):
+                await self._unknown(verdict, unknown, place)
             return None
         if not source.has_content:
+            if self._has_told_form(verdict, place):
+                return None
             text = str(Contentless(system, source.version))
             verdict.add("error", "not-supported", "not-found", text, place.of("system"), "")
             return None
         verdict.version = source.version
         return source
 
+    def _has_told_form(self, verdict: Verdict, place: Place) -> bool:
+        """Whether the form of the code says all there is to say of it; that it is wrong is noted."""
+        wrong = forms.complaint(verdict.system, verdict.code)
+        if wrong:
+            text = f"{issues.unknown_code(verdict.code, verdict.system, '')}: {wrong}"
+            verdict.add("error", "code-invalid", "invalid-code", text, place.of("code"), "Unknown_Code_in_Version")
+        return wrong is not None
+
     def _unknown_code(self, verdict: Verdict, source: CodeSystem, place: Place) -> None:
         partial = source.is_partial
+        if partial and self.value_set is None:
+            verdict.is_undecided = True
         text = issues.unknown_code(verdict.code, verdict.system, source.version, is_fragment=partial)
         severity, name = ("warning", "UNKNOWN_CODE_IN_FRAGMENT") if partial else ("error", "Unknown_Code_in_Version")
         verdict.add(severity, "code-invalid", "invalid-code", text, place.of("code"), name, is_said=not partial)
@@ -222,11 +181,19 @@ class Checker:
         try:
             return list(value_set.matches(verdict.system, verdict.code))
         except Unknown as unknown:
+            by_form = _by_form(value_set, verdict)
+            if by_form is not None:
+                return by_form
+            verdict.is_undecided = True
             verdict.causing_system = canonical(unknown.url, unknown.version)
             text = issues.missing_version(unknown.url, unknown.version, unknown.versions)
             name = "UNKNOWN_CODESYSTEM_VERSION" if unknown.version else "UNKNOWN_CODESYSTEM"
             verdict.add("error", "not-found", "not-found", text, place.of("system"), name)
         except Contentless as error:
+            by_form = _by_form(value_set, verdict)
+            if by_form is not None:
+                return by_form
+            verdict.is_undecided = True
             if not any(f.text == str(error) for f in verdict.findings):
                 verdict.add("error", "not-supported", "not-found", str(error), place.of("system"), "")
             verdict.is_member = False
@@ -252,6 +219,8 @@ class Checker:
                 verdict.version = entry.version
             return entry
         is_unfinished = source is not None and source.is_partial and source.get(verdict.code) is None
+        if (is_unfinished or verdict.unknown_system) and (known or _draws_on(value_set, verdict.system)):
+            verdict.is_undecided = True
         if not verdict.causing_system and not (is_unfinished and self._may_hold(verdict)):
             self._miss(verdict, coding, place)
         elif verdict.causing_system:
@@ -355,6 +324,19 @@ _NO_SYSTEM = (
     "Coding has no system. A code with no system has no defined meaning, and it cannot be validated. A system should "
     "be provided"
 )
+
+
+def _by_form(value_set: ValueSet, verdict: Verdict) -> list[Entry] | None:
+    """Return the entries of a code in systems that are a grammar and belong as a whole; None where they do not tell."""
+    whole = value_set.open_systems & ({verdict.system} if verdict.system else value_set.open_systems)
+    told = {system: forms.complaint(system, verdict.code) for system in whole}
+    found = [Entry(system, "", verdict.code, {}) for system, wrong in told.items() if wrong == ""]
+    return found if found or (told and None not in told.values()) else None
+
+
+def _draws_on(value_set: ValueSet, system: str) -> bool:
+    """Whether more of a system may be in the value set than it lists."""
+    return any(s.system == system and s.listed is None for s in selections(value_set))
 
 
 def _is_version(entry: Entry, coding: Json) -> bool:

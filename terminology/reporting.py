@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.api import InvalidRequest, Json, Parameters
-from terminology.checking import Checker, Place, Verdict
+from terminology.checking import Checker
 from terminology.failures import TerminologyError, Unknown, canonical
 from terminology.issues import Finding, message, missing_value_set
 from terminology.shapes import shaped
+from terminology.verdicts import Place, Verdict
 
 
 def one_coding(said: Parameters, system: str = "", version: str = "") -> tuple[Json, Place] | None:

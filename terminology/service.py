@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from fhir_server.api import Coding, Concept, Expansion, Failure, Library, Membership, NotFound, NotSupported
+from terminology import explaining
+from terminology.checking import Checker
 from terminology.codesystem import CodeSystem
 from terminology.composing import Composer
 from terminology.failures import Contentless, TerminologyError, TooMany
 from terminology.sources import Memory, Sources
+from terminology.statuses import supplements_of
 from terminology.valueset import Entry, ValueSet
+from terminology.verdicts import Place, Rules
+from terminology.versions import split
 
 
 class LocalTerminology:
@@ -35,14 +40,33 @@ class LocalTerminology:
     async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
         """Say whether a value set, or its own code system, holds a coding."""
         try:
-            if value_set:
-                return Membership(await self.contains(library, value_set, coding.system, coding.code))
-            source = await Sources(library, self.memory).code_system(coding.system, coding.version)
+            return await self._checked(library, coding, value_set)
         except Failure as failure:
             return Membership(None, failure.issues[0].diagnostics)
         except TerminologyError as error:
-            return Membership(None, error.failure().issues[0].diagnostics)
-        return Membership(source.get(coding.code) is not None or (None if source.is_partial else False))
+            return Membership(None, str(error))
+
+    async def _checked(self, library: Library, coding: Coding, value_set: str) -> Membership:
+        found, named = Sources(library, self.memory), None
+        if value_set:
+            found, named = await self._named(found, value_set)
+            if not (named.resource.keys() & {"compose", "expansion"}):
+                return Membership(None, f"The value set {named.url} does not say what is in it.")
+        verdict = await Checker(found, named, Rules()).check(_row(coding), _CODING, infer=bool(value_set))
+        if verdict.holds is None:
+            return Membership(None, explaining.unknown(verdict))
+        if not verdict.holds:
+            return Membership(False, explaining.refusal(verdict, named))
+        is_misnamed = any(f.kind == "invalid-display" for f in verdict.findings)
+        return Membership(True, explaining.advice(verdict), verdict.display if is_misnamed else "")
+
+    async def _named(self, found: Sources, value_set: str) -> tuple[Sources, ValueSet]:
+        """Return a value set, and the sources with the supplements that it needs."""
+        supplements = supplements_of(await found.value_set(*split(value_set)))
+        if supplements:
+            found = Sources(found.library, self.memory, supplements=supplements)
+            await found.named_supplements()
+        return found, await Composer(found).named(value_set)
 
     async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
         """Return the codes that the code subsumes, itself included."""
@@ -69,6 +93,14 @@ class LocalTerminology:
         if node is None:
             raise NotFound(f"The code system {system} has no code {code[:64]!r}.")
         return source, node.code
+
+
+_CODING = Place("coding")
+
+
+def _row(coding: Coding) -> dict[str, str]:
+    row = {"system": coding.system, "code": coding.code, "version": coding.version, "display": coding.display}
+    return {name: value for name, value in row.items() if value}
 
 
 def _expansion(value_set: ValueSet, limit: int) -> Expansion:

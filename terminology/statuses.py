@@ -15,6 +15,7 @@ from terminology.valueset import Selection, ValueSet
 Json = dict[str, Any]
 
 STANDARDS_STATUS = "http://hl7.org/fhir/StructureDefinition/structuredefinition-standards-status"
+SUPPLEMENT = "http://hl7.org/fhir/StructureDefinition/valueset-supplement"
 DEPRECATED_HERE = "http://hl7.org/fhir/StructureDefinition/valueset-deprecated"
 
 
@@ -24,6 +25,12 @@ def extension_value(rows: Iterable[Json], url: str) -> Any:
         if row.get("url") == url:
             return next((v for k, v in row.items() if k.startswith("value")), None)
     return None
+
+
+def supplements_of(value_set: Json) -> list[str]:
+    """Return the canonicals of the supplements that a ValueSet resource cannot do without."""
+    rows = value_set.get("extension", ())
+    return [str(e["valueCanonical"]) for e in rows if e.get("url") == SUPPLEMENT and "valueCanonical" in e]
 
 
 def status_of(resource: Json) -> str:

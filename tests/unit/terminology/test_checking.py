@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from terminology.asking import Asked
-from terminology.checking import Checker, Place, Rules, Verdict
+from terminology.checking import Checker
 from terminology.composing import Composer
 from terminology.failures import Broken
 from terminology.languages import Languages
 from terminology.sources import Memory, Sources, VersionRules
+from terminology.verdicts import Place, Rules, Verdict
 from tests.unit.terminology.shelf import ANIMALS, SET, Json, Shelf, animals, concept, filtered, of, value_set
 
 NAMES = animals(
