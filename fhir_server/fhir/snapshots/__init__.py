@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from fhir_server.fhir.snapshots.differential import Differential
+from itertools import islice
+
+from fhir_server.fhir.snapshots.differential import MAX_ELEMENTS, Differential
 from fhir_server.fhir.snapshots.errors import SnapshotError
+from fhir_server.fhir.snapshots.shapes import check_shape
 from fhir_server.fhir.snapshots.sources import Json, Resolve, Sources
 from fhir_server.fhir.snapshots.tree import Node, elements_of
 
@@ -18,8 +21,12 @@ def snapshot(structure: Json, resolve: Resolve) -> list[Json]:
     defines. The elements share parts with those of the base: nobody changes them. Raises SnapshotError for a profile
     that contradicts its base or itself, or stands on what is not known.
     """
-    url = str(structure.get("url", ""))
-    return list(elements_of(_grow(structure, Sources(resolve, _grow, (url,)))))
+    check_shape(structure)
+    root = _grow(structure, Sources(resolve, _grow, (str(structure.get("url", "")),)))
+    elements = list(islice(elements_of(root), MAX_ELEMENTS + 1))
+    if len(elements) > MAX_ELEMENTS:
+        raise SnapshotError(f"the snapshot has more than {MAX_ELEMENTS} elements", code="too-costly")
+    return elements
 
 
 def _grow(structure: Json, sources: Sources) -> Node:
@@ -32,5 +39,8 @@ def _grow(structure: Json, sources: Sources) -> Node:
     if not base:
         raise SnapshotError("the profile has no baseDefinition; name what it constrains", code="required")
     root = sources.tree(base).copy()
-    Differential(root, sources).apply(structure.get("differential", {}).get("element", []))
+    if (type_name := str(structure.get("type", root.name)).rpartition("/")[2]) != root.name:
+        raise SnapshotError(f"constrains {type_name}, but its base {base} is about {root.name}", code="business-rule")
+    elements = structure.get("differential", {}).get("element", [])
+    Differential(root, sources, str(structure.get("url", ""))).apply(elements)
     return root

@@ -19,6 +19,7 @@ from fhir_server.fhir.snapshots.tree import Node
 Json = dict[str, Any]
 
 MAX_ELEMENTS = 20_000
+MAX_SLICES = 1_000
 BY_URL: Json = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
 BY_TYPE: Json = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
 CLOSED_BY_TYPE: Json = {**BY_TYPE, "rules": "closed"}
@@ -27,14 +28,16 @@ CLOSED_BY_TYPE: Json = {**BY_TYPE, "rules": "closed"}
 class Differential:
     """The elements that a profile changes, and the tree they change."""
 
-    def __init__(self, root: Node, sources: Sources) -> None:
+    def __init__(self, root: Node, sources: Sources, url: str) -> None:
         self._root = root
         self._sources = sources
-        self._size = 0
+        self._url = url
         self._named: dict[tuple[Step, ...], set[str]] = {}
 
     def apply(self, elements: Sequence[Json]) -> None:
         """Lay the elements on the tree, in their order. Raises SnapshotError."""
+        if len(elements) > MAX_ELEMENTS:
+            raise SnapshotError(f"the differential has more than {MAX_ELEMENTS} elements", code="too-costly")
         ways: list[tuple[Step, ...]] = []
         for element in elements:
             way = steps_of(element, ways[-1] if ways else ())
@@ -52,6 +55,10 @@ class Differential:
             chain.append(self._child(chain, step, self._named.get(way[:index], set()), where))
         node = chain[-1]
         _check_slicing(node, element, where)
+        if element.get("sliceIsConstraining") and (node.origin or node).slice != node.slice:
+            raise SnapshotError(f"constrains slice {node.slice}, which the base has not", element=where)
+        if "constraint" in element:
+            element = element | {"constraint": [{"source": self._url, **row} for row in element["constraint"]]}
         node.facts = merged(node.facts, element, where)
         if len(chain) > 1:
             _close_choice(chain[-2], node)
@@ -87,7 +94,6 @@ class Differential:
         else:
             source = self._sources.tree(_structure_of(node, where), where)
         node.children = [child.copy() for child in source.content()]
-        self._grow(len(node.children), where)
 
     def _referred(self, reference: str, where: str) -> Node:
         """Return what the base says of the element that a content reference names."""
@@ -98,11 +104,6 @@ class Differential:
                 raise SnapshotError(f"contentReference {reference} names no element of the base", element=where)
             node = found
         return node
-
-    def _grow(self, count: int, where: str) -> None:
-        self._size += count
-        if self._size > MAX_ELEMENTS:
-            raise SnapshotError(f"the snapshot has more than {MAX_ELEMENTS} elements", element=where, code="too-costly")
 
     def _typed(self, siblings: list[Node], node: Node, step: Step, code: str, narrow: bool, where: str) -> Node:
         """Return what `valueQuantity` means: the slice of that type, or the element where it has but that type."""
@@ -118,10 +119,13 @@ class Differential:
 
     def _slice(self, node: Node, siblings: list[Node], name: str, where: str, code: str = "") -> Node:
         """Return a slice of an element, a new one where the base has none of that name."""
-        for sibling in node.slices(siblings):
-            if sibling.slice == name:
-                return sibling
-        sliced = next((s for s in node.slices(siblings) if name.startswith(s.slice + "/")), node)
+        slices = node.slices(siblings)
+        if found := next((s for s in slices if s.slice == name), None):
+            return found
+        if len(slices) >= MAX_SLICES:
+            raise SnapshotError(f"is sliced more than {MAX_SLICES} times", element=where, code="too-costly")
+        outer = [s for s in slices if name.startswith(s.slice + "/")]
+        sliced = max(outer, key=lambda s: len(s.slice), default=node)
         slicing = sliced.facts.get("slicing") or _implied_slicing(node)
         if slicing is None:
             raise SnapshotError(
@@ -137,7 +141,6 @@ class Differential:
         if node.is_choice and code:
             added.facts["type"] = [t for t in node.types if t.get("code") == code]
         siblings.insert(_after(siblings, sliced, node), added)
-        self._grow(1, where)
         return added
 
 

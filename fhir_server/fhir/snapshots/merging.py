@@ -5,6 +5,7 @@ A profile may only narrow; what it does not mention stays. https://hl7.org/fhir/
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fhir_server.fhir.definitions import r4
@@ -17,6 +18,7 @@ Json = dict[str, Any]
 _ADDED_TO = ("condition", "alias", "mapping", "code")
 _VALUES = ("fixed", "pattern")
 _BINDABLE = {"code", "Coding", "CodeableConcept", "Quantity", "string", "uri"}
+MAX_VALUE_SET = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
 SYSTEM_TYPES = "http://hl7.org/fhirpath/System."
 
 
@@ -38,8 +40,8 @@ def merged(base: Json, change: Json, where: str) -> Json:
     return facts
 
 
-def _put_min(facts: Json, value: Any, where: str) -> None:
-    if not isinstance(value, int) or value < 0:
+def _put_min(facts: Json, value: int, where: str) -> None:
+    if value < 0:
         raise SnapshotError("min must be a whole number from 0", element=where, code="value")
     if value < facts.get("min", 0):
         raise SnapshotError(
@@ -50,7 +52,7 @@ def _put_min(facts: Json, value: Any, where: str) -> None:
     facts["min"] = value
 
 
-def _put_max(facts: Json, value: Any, where: str) -> None:
+def _put_max(facts: Json, value: str, where: str) -> None:
     if upper(value, where) > upper(facts.get("max", "*"), where):
         raise SnapshotError(
             f"max {value} would allow more than the base, which allows {facts['max']}; a profile may only narrow",
@@ -60,11 +62,11 @@ def _put_max(facts: Json, value: Any, where: str) -> None:
     facts["max"] = value
 
 
-def upper(text: Any, where: str) -> float:
+def upper(text: str, where: str) -> float:
     """Return the number that a max means; `*` is infinite."""
     if text == "*":
         return float("inf")
-    if not isinstance(text, str) or not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit():
         raise SnapshotError("max must be a number or *", element=where, code="value")
     return int(text)
 
@@ -130,12 +132,27 @@ def _put_content_reference(facts: Json, value: str, where: str) -> None:
         )
 
 
+def _put_slicing(facts: Json, value: Json, where: str) -> None:
+    if facts.get("slicing", {}).get("rules") == "closed" and value.get("rules") != "closed":
+        raise SnapshotError("opens a slicing that the base closes", element=where, code="business-rule")
+    facts["slicing"] = value
+
+
 def _put_binding(facts: Json, value: Json, where: str) -> None:
-    """Bind anew, keeping the value set where only the strength is said; what has no codes is bound to nothing."""
+    """Bind anew, keeping the value set where only the strength is said; what has no codes is bound to nothing.
+
+    A weaker strength than the base has is taken: US Core does so to the vital signs.
+    """
     types = [str(row.get("code", "")) for row in facts.get("type", [])]
-    if not types or any(_BINDABLE.intersection(r4().ancestors(code)) or code not in r4().types for code in types):
-        old = facts.get("binding", {})
-        facts["binding"] = ({"valueSet": old["valueSet"]} if "valueSet" in old else {}) | value
+    if types and not any(_BINDABLE.intersection(r4().ancestors(code)) or code not in r4().types for code in types):
+        return
+    old = facts.get("binding", {})
+    kept = {"valueSet": old["valueSet"]} if "valueSet" in old else {}
+    largest = [row for row in old.get("extension", []) if row["url"] == MAX_VALUE_SET]
+    if largest and all(row["url"] != MAX_VALUE_SET for row in value.get("extension", [])):
+        kept["extension"] = [*largest, *value.get("extension", [])]
+        value = {name: content for name, content in value.items() if name != "extension"}
+    facts["binding"] = kept | value
 
 
 def _put_must_support(facts: Json, value: bool, where: str) -> None:
@@ -146,13 +163,14 @@ def _put_modifier(facts: Json, value: bool, where: str) -> None:
     facts["isModifier"] = value or facts.get("isModifier", False)
 
 
-_RULES = {
+_RULES: dict[str, Callable[[Json, Any, str], None]] = {
     "min": _put_min,
     "max": _put_max,
     "type": _put_types,
     "constraint": _put_constraints,
     "extension": _put_extensions,
     "contentReference": _put_content_reference,
+    "slicing": _put_slicing,
     "binding": _put_binding,
     "mustSupport": _put_must_support,
     "isModifier": _put_modifier,

@@ -11,6 +11,7 @@ from typing import Any
 
 from fhir_server.fhir.definitions.profiles import core_structure
 from fhir_server.fhir.snapshots.errors import SnapshotError
+from fhir_server.fhir.snapshots.shapes import check_shape
 from fhir_server.fhir.snapshots.tree import Node, tree_of
 
 Json = dict[str, Any]
@@ -44,6 +45,7 @@ class Sources:
 
     def tree_of_structure(self, structure: Json) -> Node:
         """Return the snapshot that a structure is published with, or make it."""
+        check_shape(structure)
         url = str(structure.get("url", ""))
         if published := structure.get("snapshot", {}).get("element"):
             return tree_of(published, url)

@@ -23,9 +23,7 @@ class Step(NamedTuple):
 
 def steps_of(element: Json, before: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return the way to an element of a differential, the root included; `before` is that of the element before it."""
-    path = element.get("path")
-    if not isinstance(path, str) or not path:
-        raise SnapshotError("an element of the differential has no path", element=str(element.get("id", "")))
+    path = element["path"]
     names = path.split(".")
     if len(names) > MAX_DEPTH:
         raise SnapshotError(f"is nested deeper than {MAX_DEPTH}", element=path, code="too-costly")

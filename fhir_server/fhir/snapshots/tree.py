@@ -72,7 +72,7 @@ def tree_of(elements: Sequence[Json], where: str) -> Node:
     """Return the root of a snapshot's elements. Raises SnapshotError where an element has no parent before it."""
     stack: list[Node] = []
     for element in elements:
-        path = element.get("path", "")
+        path = element["path"]
         parts = path.split(".")
         depth = len(parts) - 1
         if depth > MAX_DEPTH:
@@ -80,6 +80,7 @@ def tree_of(elements: Sequence[Json], where: str) -> Node:
         if depth > len(stack) or (depth == 0) != (not stack):
             raise SnapshotError(f"stands in the snapshot of {where} without its parent before it", element=path)
         facts = {name: value for name, value in element.items() if name not in PLACE}
+        facts.setdefault("base", {"path": path, "min": facts.get("min", 0), "max": facts.get("max", "*")})
         node = Node(parts[-1], element.get("sliceName", ""), facts)
         del stack[depth:]
         if stack:
