@@ -16,9 +16,9 @@ from fhir_server.validation.questionnaires.definition import (
     conditions,
 )
 from fhir_server.validation.questionnaires.options import Options
-from fhir_server.validation.questionnaires.report import Enough, Report, TooCostly
 from fhir_server.validation.questionnaires.response import TYPES
 from fhir_server.validation.questionnaires.values import compare, extensions, rows, value_of
+from fhir_server.validation.report import Enough, Report, TooCostly
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _ORDERS = (">", "<", ">=", "<=")

@@ -11,8 +11,8 @@ from __future__ import annotations
 from fhir_server.validation.findings import Json
 from fhir_server.validation.questionnaires.definition import Form, Item, conditions
 from fhir_server.validation.questionnaires.occurrences import Occurrence, Occurrences
-from fhir_server.validation.questionnaires.report import Report
 from fhir_server.validation.questionnaires.values import Value, compare, is_equal, rows, value_of
+from fhir_server.validation.report import Report
 
 Verdict = bool | None
 

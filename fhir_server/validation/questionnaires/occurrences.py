@@ -12,8 +12,8 @@ from typing import Any
 from fhir_server.fhir.json import MAX_DEPTH
 from fhir_server.validation.findings import Json, did_you_mean, shown
 from fhir_server.validation.questionnaires.definition import DISPLAY, GROUP, Form, Item
-from fhir_server.validation.questionnaires.report import Report
 from fhir_server.validation.questionnaires.values import rows
+from fhir_server.validation.report import Report
 
 _FEW = 200  # more names than these are not searched for a similar one
 

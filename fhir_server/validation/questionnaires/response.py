@@ -16,8 +16,8 @@ from fhir_server.validation.questionnaires.enabling import Enabling
 from fhir_server.validation.questionnaires.limits import Rule, limits_of
 from fhir_server.validation.questionnaires.occurrences import Occurrence, Occurrences
 from fhir_server.validation.questionnaires.options import Options, problem_of, shown_url
-from fhir_server.validation.questionnaires.report import Enough, Report, TooCostly
 from fhir_server.validation.questionnaires.values import Value, rows, value_of
+from fhir_server.validation.report import Enough, Report, TooCostly
 
 TYPES = {
     "boolean": ("Boolean",),
