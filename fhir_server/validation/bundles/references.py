@@ -16,8 +16,8 @@ _SELF_CONTAINED = ("document", "message")
 _REQUESTS = ("transaction", "batch")
 
 _UNBASED = (
-    "The fullUrl of the entry is a UUID, so Type/id has no meaning here by the specification; it is taken for the entry "
-    "with this id as its UUID. Refer to urn:uuid: itself. This is said once."
+    "The fullUrl of the entry is a UUID, so Type/id has no meaning here by the specification; it is taken for the "
+    "entry that has this id as its UUID. Refer to urn:uuid: itself. This is said once."
 )
 
 
