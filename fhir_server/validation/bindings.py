@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.fhir.fhirpath import ucum
 from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue, did_you_mean, refuse, wrong_kind
 from fhir_server.validation.primitives import pattern
 
@@ -23,6 +24,22 @@ _FORMATS = {
 _LONGEST_LIST = 12
 
 CodeList = dict[str, frozenset[str]]
+
+
+def code_of_system(plain: Checker) -> Checker:
+    """Return the checker of the code of a Coding or Quantity: where the system is UCUM it is a unit.
+
+    `plain` checks any code. A unit is an expression and no list could have them all; each is read once and remembered.
+    """
+
+    def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+        found = plain(item, parent, depth, held)
+        if found is not None or parent.get("system") != ucum.SYSTEM:
+            return found
+        complaint = ucum.complaint(item)
+        return None if complaint is None else refuse("code-invalid", complaint)
+
+    return check
 
 
 def code_in(value_set: str, code_lists: dict[str, CodeList]) -> Checker | None:

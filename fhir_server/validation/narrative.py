@@ -44,6 +44,8 @@ def narrative(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings
         return refuse("invalid", "The narrative is not well-formed XHTML (HTML entities such as &nbsp; do not count).")
     if reader.is_empty:
         return refuse("invalid", "The narrative has neither text nor an image.")
+    if any(image not in held for image in reader.images):
+        return refuse("not-found", "There is no contained resource with the id that an image of the narrative shows.")
     return None
 
 
@@ -52,6 +54,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.is_empty = True
+        self.images: list[str] = []  # those of the resource itself: `#id` of what it contains
         self._is_root = True
 
     def read(self, text: str) -> None:
@@ -74,6 +77,8 @@ class _Reader:
             raise _Refused(f"The narrative must not have the element {shown(name)}")
         if name == "img" and "src" in attributes:
             self._content_found()
+            if attributes["src"][:1] == "#":
+                self.images.append(attributes["src"][1:])
         for attribute, value in attributes.items():
             if attribute in _ATTRIBUTES:
                 if attribute in _LINKS:

@@ -5,6 +5,7 @@ refused_examples.json lists each refused example with its reason and issues. htt
 
 from __future__ import annotations
 
+import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ from typing import Any
 import pytest
 
 from fhir_server.fhir.definitions import r4
+from fhir_server.fhir.fhirpath.ucum import SYSTEM as UCUM
+from fhir_server.fhir.fhirpath.ucum import complaint
 from fhir_server.fhir.json import decode
 from fhir_server.validation import Validator
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 SYNTHEA = sorted((DATA / "synthea").glob("*.json"))
 EXAMPLES = DATA / "r4-examples.tgz"
+PACKAGES = sorted((DATA / "ig").glob("*.tgz"))
 VERDICTS = DATA / "r4-examples-verdicts.json"
 DIFFERENCES: dict[str, str] = decode((Path(__file__).parent / "differences.json").read_bytes())
 REFUSED: dict[str, Any] = decode((Path(__file__).parent / "refused_examples.json").read_bytes())
@@ -68,7 +72,7 @@ def test_exactly_the_examples_with_a_known_defect_are_refused() -> None:
 
 @pytest.mark.skipif(not VERDICTS.exists(), reason="HAPI's verdicts are not in ../shared/data/r4-examples-verdicts.json")
 def test_the_verdicts_differ_from_those_of_hapi_where_a_reason_is_known() -> None:
-    """323 of 346 agree. Ten of the others are about UCUM codes, five ask for terminology or profiles."""
+    """335 of 346 agree. Five of the others ask for terminology or profiles, two for the language of maps."""
     theirs = decode(VERDICTS.read_bytes())
     ours = {name: VALIDATOR.validate(resource) for name, resource in examples().items()}
 
@@ -90,6 +94,39 @@ def test_every_invariant_can_be_evaluated_on_every_example() -> None:
     assert [i for issues in advice.values() for i in issues if "could not be evaluated" in i.diagnostics] == []
     warned = {i.diagnostics.split()[2] for issues in advice.values() for i in issues if i.severity == "warning"}
     assert sorted(warned) == WARNED
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.stem)
+def test_every_unit_that_a_published_package_names_is_one(package: Path) -> None:
+    named = units_of(package)
+
+    assert len(named) > 3
+    assert {code: complaint(code) for code in named if complaint(code)} == {}
+
+
+def units_of(package: Path) -> set[str]:
+    """Return the codes of UCUM in the definitions and examples of a package."""
+    found: set[str] = set()
+    with tarfile.open(package) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.name.endswith(".json") else None
+            content = stream.read() if stream is not None else b""
+            if UCUM.encode() in content:
+                collect_units(json.loads(content), found)
+    return found
+
+
+def collect_units(value: Any, found: set[str]) -> None:
+    """Add the codes next to the system of UCUM, and those that value sets list."""
+    if isinstance(value, list):
+        for one in value:
+            collect_units(one, found)
+    elif isinstance(value, dict):
+        if value.get("system") == UCUM:
+            codes = [value.get("code"), *(concept.get("code") for concept in value.get("concept", ()))]
+            found.update(code for code in codes if isinstance(code, str))
+        for one in value.values():
+            collect_units(one, found)
 
 
 def test_every_refused_example_has_a_reason() -> None:

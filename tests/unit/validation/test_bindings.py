@@ -52,7 +52,7 @@ def found(resource: dict[str, Any]) -> list[tuple[str, str]]:
     ("coded", "refused"),
     [
         ({"system": UCUM, "code": "kg"}, False),
-        ({"system": UCUM, "code": "lb"}, True),
+        ({"system": UCUM, "code": "[lb_av]"}, True),
         ({"system": "http://example.org", "code": "kg"}, True),
         ({"extension": [{"url": "http://example.org/absent", "valueCode": "unknown"}]}, False),
     ],
@@ -68,3 +68,14 @@ def test_a_coding_or_quantity_is_in_the_value_set_by_system_and_code(coded: dict
 def test_a_value_set_that_cannot_be_listed_is_not_checked() -> None:
     assert found({"resourceType": "Substance", "code": {"text": "x"}, "status": "of any kind"}) == []
     assert found({"resourceType": "Substance", "code": {"text": "x"}, "status": " "}) == [("value", "Substance.status")]
+
+
+def test_a_unit_that_is_none_is_told_with_its_place_and_what_is_near() -> None:
+    quantity = {"value": 1, "system": UCUM, "code": "ml/hr"}
+    resource = {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "valueQuantity": quantity}
+
+    issues = VALIDATOR.validate(resource)
+
+    assert [(issue.severity, issue.code, issue.expression, issue.diagnostics) for issue in issues] == [
+        ("error", "code-invalid", "Observation.value.code", "UCUM has no unit hr (position 3). Did you mean h?")
+    ]
