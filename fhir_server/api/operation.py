@@ -215,12 +215,19 @@ class JobProgress(Protocol):
         ...
 
     async def save(self, checkpoint: Json, message: str) -> None:
-        """Keep how far it is, so that another worker can go on from here. Raises JobCancelled when told to stop."""
+        """Keep how far it is, so that another worker can go on from here. Raises JobCancelled when told to stop.
+
+        That is a JobLost where another worker goes on instead.
+        """
         ...
 
 
 class JobCancelled(Exception):
     """Somebody asked the job to stop."""
+
+
+class JobLost(JobCancelled):
+    """Another worker has taken the job up, because this one was silent for too long: what was made is its to use."""
 
 
 JobHandler = Callable[[OperationContext, Json, JobProgress], Awaitable[Json]]

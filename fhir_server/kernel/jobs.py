@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fhir_server.api.errors import Failure
-from fhir_server.api.operation import JobCancelled, JobProgress
+from fhir_server.api.operation import JobCancelled, JobLost, JobProgress
 from fhir_server.api.ports import Clock, JobRecord, Jobs
 from fhir_server.api.tenant import Tenant
 from fhir_server.fhir.outcomes import Issue, operation_outcome
@@ -34,10 +34,11 @@ class Progress:
         return self._checkpoint
 
     async def save(self, checkpoint: Json, message: str) -> None:
-        """Keep how far it is; raises JobCancelled when the job is no longer this process's to run."""
+        """Keep how far it is; raises JobCancelled, or JobLost, when the job is no longer this process's to run."""
         now = self._clock.now()
         if not await self._jobs.save(self._tenant, self._job.id, self._owner, checkpoint, message, now):
-            raise JobCancelled
+            found = await self._jobs.get(self._tenant, self._job.id)
+            raise JobLost if found is not None and found.state == "running" else JobCancelled
         self._checkpoint = checkpoint
 
 
