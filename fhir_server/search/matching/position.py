@@ -21,9 +21,6 @@ EARTH_RADIUS = 6371.0088
 MOST_KILOMETRES = 100_000
 
 _WORDS = {"": "km", "mi": "[mi_i]"}
-# A unit of UCUM that the table of units does not have; the specification of `near` speaks of US miles.
-_US_MILE = "[mi_us]"
-_US_MILE_KILOMETRES = Decimal("1.609347219")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +53,6 @@ def asked_near(text: str) -> NearAsked:
 
 
 def _kilometres(distance: Decimal, unit: str) -> float:
-    if unit == _US_MILE:
-        distance, unit = distance * _US_MILE_KILOMETRES, "km"
     found = convert(distance, _WORDS.get(unit, unit), "km")
     if found is None or not 0 <= found <= MOST_KILOMETRES:
         raise ValueError(WANTED)
