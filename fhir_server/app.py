@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fhir_server import __version__
 from fhir_server.api.errors import InvalidRequest, NotFound
 from fhir_server.api.operation import JobProgress
+from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import JobRecord
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.fhir.definitions import r4
@@ -33,9 +34,13 @@ from fhir_server.interactions.route import route
 from fhir_server.interactions.search import search
 from fhir_server.interactions.services import Call, Limits, Services
 from fhir_server.interactions.settling import REINDEX, Settler
+from fhir_server.interactions.sources import Sources
 from fhir_server.kernel.jobs import JobRunner
 from fhir_server.kernel.ports import terminology
 from fhir_server.kernel.registry import Registry, build, discover
+from fhir_server.packaging.folder import Folder
+from fhir_server.packaging.installing import Packager
+from fhir_server.packaging.registry import Registry as PackageRegistry
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
 from fhir_server.settings import Settings
@@ -175,11 +180,41 @@ def compose(
         settler=settler,
         following=following,
         reindexing=MongoReindexing(driver),
+        packager=packager(settings, driver),
         terminology=codes,
         limits=Limits(
             settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir, settings.references
         ),
     )
+
+
+def packager(settings: Settings, driver: Driver) -> Packager:
+    """Return what packages are installed with, on the database of a driver."""
+    return Packager(
+        MongoPackages(driver),
+        MongoConformance(driver),
+        SystemClock(),
+        r4().resource_types,
+        Folder(settings.package_dir),
+        PackageRegistry(settings.package_registry),
+        Sources(settings.import_hosts, settings.import_dir),
+    )
+
+
+@asynccontextmanager
+async def packages_of(settings: Settings, tenant_name: str) -> AsyncIterator[Packaging]:
+    """Give the packages of a tenant on the database of the settings, without a server.
+
+    Raises NotFound for an unknown tenant.
+    """
+    driver = await connect(settings.mongodb_url, settings.mongodb_driver)
+    try:
+        tenant = await MongoStore(driver, settings.database_prefix).tenant(tenant_name)
+        if tenant is None:
+            raise NotFound(f"There is no tenant {tenant_name} under the prefix {settings.database_prefix}.")
+        yield packager(settings, driver).of(tenant)
+    finally:
+        await driver.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,12 @@ def _base_url(url: str) -> str:
     return "must not end in a slash" if url.endswith("/") else ""
 
 
+def _registry(url: str) -> str:
+    if url and (not url.startswith(("http://", "https://")) or "?" in url or "#" in url or "@" in url):
+        return "must be an http or https URL without user, password and query"
+    return ""
+
+
 def _database_prefix(prefix: str) -> str:
     if 1 <= len(prefix) <= 24 and prefix[0].isalpha() and prefix.isascii() and prefix.replace("_", "a").isalnum():
         return ""
@@ -139,6 +145,12 @@ class Settings:
     # Import
     import_hosts: tuple[str, ...] = setting((), "Hosts that $import may fetch from, comma-separated; none by default.")
     import_dir: str = setting("", "The folder that $import may read files from; empty allows none.")
+
+    # Packages
+    package_dir: str = setting("", "A folder of package archives (.tgz), where dependencies are looked for first.")
+    package_registry: str = setting(
+        "", "The package registry that packages are fetched from by name; empty fetches none.", check=_registry
+    )
 
     # Plugins
     terminology: str = setting("local", "The terminology service, by the name of its entry point.")

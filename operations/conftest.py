@@ -38,6 +38,7 @@ from fhir_server.api import (
     local_reference,
     references,
 )
+from fhir_server.api.packages import Packaging
 from fhir_server.api.records import Outline
 from fhir_server.testing.client import FhirClient, fhir_client
 
@@ -176,6 +177,10 @@ class Server:
 
     async def set_validation_policy(self, policy: ValidationPolicy) -> None:
         self.validation_policy = policy
+
+    @property
+    def packages(self) -> Packaging:
+        raise AssertionError("no operation that is tested in memory has packages")
 
     def now(self) -> int:
         return NOW

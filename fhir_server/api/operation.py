@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from fhir_server.api.conformance import ValidationPolicy
 from fhir_server.api.criteria import Criterion
 from fhir_server.api.errors import Failure, InvalidRequest
+from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import Reading
 from fhir_server.api.terminology import Library
 from fhir_server.fhir.dates import parse_range
@@ -68,6 +69,11 @@ class Server(Protocol):
     @property
     def library(self) -> Library:
         """Where the value sets, code systems and other definitions are found that the tenant has."""
+        ...
+
+    @property
+    def packages(self) -> Packaging:
+        """What installs, lists and removes the packages of the tenant."""
         ...
 
     def now(self) -> int:

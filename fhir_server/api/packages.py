@@ -110,15 +110,15 @@ class Packages(Protocol):
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """A package to install: by `name` and `version` (empty: the latest), or an archive that is here.
+    """A package to install: by `name` and `version` (empty: the latest), by the URL of its archive, or as archive.
 
-    `archive` gives the bytes of the archive as they come, piece by piece, and `origin` says where from.
+    `archive` gives the bytes of the archive as they come, piece by piece.
     """
 
     name: str = ""
     version: str = ""
+    url: str = ""
     archive: Callable[[], AsyncIterator[bytes]] | None = None
-    origin: str = ""
 
 
 class Terms(msgspec.Struct, frozen=True):
@@ -162,6 +162,10 @@ Report = Callable[[str], Awaitable[None]]
 
 class Packaging(Protocol):
     """Installs, lists and removes the packages of one tenant. Failures name the file inside the package."""
+
+    def check(self, wish: Wish) -> None:
+        """Raise InvalidRequest for a name that none can have, and for a URL this server may not fetch."""
+        ...
 
     async def install(self, wish: Wish, terms: Terms, report: Report) -> Done:
         """Install a package with what it depends on: all of it, or nothing.

@@ -23,6 +23,8 @@ Headers = dict[bytes, bytes]
 FORM = "application/x-www-form-urlencoded"
 # Bodies that only operations take, which read them themselves. https://hl7.org/fhir/R4/graphql.html
 TEXT_TYPES = ("application/graphql",)
+# Archives, which an operation is given as the content of a Binary. https://docs.npmjs.com/about-packages-and-modules
+ARCHIVE_TYPES = ("application/gzip", "application/x-gzip", "application/tar+gzip", "application/x-compressed-tar")
 # The version as media types name it. https://hl7.org/fhir/R4/http.html#version-parameter
 FHIR = "4.0"
 MAX_PARAMETERS = 2000
@@ -102,6 +104,8 @@ def _body(raw: bytes, content: str, charset: str, method: str, segments: tuple[s
         raise UnsupportedFormat(f"Content-Type must be {FORM}: a search has parameters and no resource.")
     if segments[:1] == ("Binary",) and content not in RESOURCE_TYPES and method != "PATCH" and last[:1] != "$":
         return uploaded(raw, segments, headers)
+    if content in ARCHIVE_TYPES and method == "POST" and last[:1] == "$":
+        return uploaded(raw, ("Binary",), headers)
     if charset not in _CHARSETS:
         raise Malformed("The body must be UTF-8.")
     return _text(raw) if content in TEXT_TYPES and last[:1] == "$" else _decoded(raw, content, method)

@@ -11,6 +11,7 @@ from fhir_server.api.conformance import ValidationPolicy
 from fhir_server.api.criteria import And, Criterion, Key, Moment, Nothing, Range, Term, all_of, any_of
 from fhir_server.api.errors import Conflict, Deleted, Duplicate, InvalidRequest, NotFound, TooCostly
 from fhir_server.api.operation import Job, OperationContext, Parameters
+from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import Answer, JobRecord
 from fhir_server.api.records import UNDATED, Draft, Stored
 from fhir_server.fhir.json import decode_stored, encode
@@ -76,11 +77,17 @@ async def job_status(call: Call, route: Route) -> Answer:
     if found is None or found.state == "cancelled":
         raise NotFound("There is no such job.")
     if found.state == "failed":
-        issues = [Issue(i["code"], i["diagnostics"]) for i in found.result.get("issue", ())]
+        issues = [_issue(row) for row in found.result.get("issue", ())]
         raise Conflict(issues=issues) if issues else Conflict(str(found.result.get("diagnostics", "The job failed.")))
     if found.state == "done":
         return Answer("ok", encode(found.result))
     return Answer("accepted", location=f"_jobs/{route.id}", key=found.message or found.state)
+
+
+def _issue(row: Json) -> Issue:
+    """Return an issue as a job kept it."""
+    place, element = ("".join(row.get(name, ())[:1]) for name in ("location", "expression"))
+    return Issue(row["code"], row["diagnostics"], element, location=place)
 
 
 async def job_cancel(call: Call, route: Route) -> Answer:
@@ -111,6 +118,11 @@ class HostedServer:
     def library(self) -> TenantLibrary:
         """Where the definitions are found that the tenant has."""
         return self.call.library()
+
+    @property
+    def packages(self) -> Packaging:
+        """What installs, lists and removes the tenant's packages."""
+        return self.call.services.packager.of(self.call.tenant)
 
     def now(self) -> int:
         """Return milliseconds since the epoch."""

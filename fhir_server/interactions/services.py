@@ -15,6 +15,7 @@ from fhir_server.interactions.gate import Gate
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.settling import Settler
 from fhir_server.kernel.registry import Registry
+from fhir_server.packaging.installing import Packager
 from fhir_server.search.editions import Edition, Editions
 from fhir_server.search.indexing import Indexer
 from fhir_server.search.library import TenantLibrary
@@ -56,6 +57,7 @@ class Services:
     settler: Settler
     following: Following
     reindexing: Reindexing
+    packager: Packager
     limits: Limits = Limits()
     gate: Gate = field(default_factory=Gate)
 

@@ -52,8 +52,8 @@ class Sources:
     folder: str = ""
     limits: SourceLimits = SourceLimits()
 
-    def open(self, url: str) -> AsyncGenerator[bytes, None]:
-        """Return the unpacked content of a URL, chunk by chunk.
+    def open(self, url: str, *, as_is: bool = False) -> AsyncGenerator[bytes, None]:
+        """Return the content of a URL, chunk by chunk: unpacked, or as it is.
 
         Raises InvalidRequest at once when the URL is not allowed; while reading InvalidRequest for what cannot be
         had or passes the limits, Unavailable when the source does not answer.
@@ -64,9 +64,9 @@ class Sources:
         except ValueError:
             raise InvalidRequest("The URL of a source cannot be read.") from None
         if split.scheme == "file":
-            return self._unpacked(self._file(self._path(split)))
+            return self._bounded(self._file(self._path(split)), as_is=as_is)
         self._check_host(split, port)
-        return self._unpacked(self._web(url))
+        return self._bounded(self._web(url), as_is=as_is)
 
     def _check_host(self, split: SplitResult, port: int | None) -> bool:
         """Return whether the host is listed with its port, and so may be a private one."""
@@ -126,13 +126,13 @@ class Sources:
         direct = split._replace(netloc=f"{place}:{port}", fragment="").geturl()
         return client.build_request("GET", direct, headers=headers, extensions={"sni_hostname": host})
 
-    async def _unpacked(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-        """Unpack gzip, whatever it calls itself, and stop at the limits."""
+    async def _bounded(self, chunks: AsyncGenerator[bytes, None], *, as_is: bool) -> AsyncGenerator[bytes, None]:
+        """Unpack gzip, whatever it calls itself, unless it is wanted as it is; and stop at the limits."""
         unpacker = Unpacker(self.limits.max_ratio)
         size, end = 0, asyncio.get_running_loop().time() + self.limits.total_seconds
         async with aclosing(chunks):
             async for packed in chunks:
-                for chunk in unpacker.feed(packed):
+                for chunk in (packed,) if as_is else unpacker.feed(packed):
                     size += len(chunk)
                     if size > self.limits.max_bytes:
                         raise InvalidRequest(f"The source has more than {self.limits.max_bytes} bytes. Split it.")

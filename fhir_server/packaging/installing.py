@@ -23,7 +23,7 @@ from fhir_server.packaging import changing
 from fhir_server.packaging.archive import MEGABYTE, files
 from fhir_server.packaging.content import Judge
 from fhir_server.packaging.folder import Folder
-from fhir_server.packaging.planning import Plan, Planned, Planner
+from fhir_server.packaging.planning import Plan, Planned, Planner, Sources, check
 from fhir_server.packaging.registry import Registry
 
 BATCH_BYTES = 2 * MEGABYTE
@@ -42,6 +42,7 @@ class Packager:
     types: frozenset[str]
     folder: Folder
     registry: Registry
+    sources: Sources
 
     def of(self, tenant: Tenant) -> TenantPackaging:
         """Return the packaging of one tenant."""
@@ -55,11 +56,16 @@ class TenantPackaging:
     packager: Packager
     tenant: Tenant
 
+    def check(self, wish: Wish) -> None:
+        """Raise InvalidRequest for a wish that cannot be fulfilled."""
+        check(wish, self.packager.sources)
+
     async def install(self, wish: Wish, terms: Terms, report: Report) -> Done:
         """Install a package with what it depends on: all of it, or nothing."""
         before = await self.packager.packages.installed(self.tenant)
         with TemporaryDirectory(prefix="fhir-package-") as workplace:
-            planner = Planner(self.packager.folder, self.packager.registry, Path(workplace), report)
+            given = self.packager
+            planner = Planner(given.folder, given.registry, given.sources, Path(workplace), report)
             plan = await planner.plan(wish, before.packages, dependencies=terms.dependencies)
             if plan.missing and not terms.accept_missing:
                 raise _missing(plan)

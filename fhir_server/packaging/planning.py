@@ -6,9 +6,10 @@ https://confluence.hl7.org/display/FHIR/NPM+Package+Specification
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from fhir_server.api.errors import Failure, InvalidRequest, NotFound, TooCostly, Unavailable, Unprocessable
 from fhir_server.api.packages import Package, Report, Wish
@@ -21,6 +22,14 @@ from fhir_server.packaging.manifest import BUILT_IN, Manifest, check_name, is_bu
 from fhir_server.packaging.registry import Registry
 
 MAX_PACKAGES = 200
+
+
+class Sources(Protocol):
+    """Where archives may be fetched from by their URL."""
+
+    def open(self, url: str, *, as_is: bool = False) -> AsyncGenerator[bytes, None]:
+        """Return the bytes at a URL, chunk by chunk. Raises InvalidRequest at once where that is not allowed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Planner:
 
     folder: Folder
     registry: Registry
+    sources: Sources
     workplace: Path
     report: Report
     _count: int = 0
@@ -70,13 +80,12 @@ class Planner:
                 raise TooCostly(f"The package depends on more than {MAX_PACKAGES} others. Install them by themselves.")
 
     async def _wished(self, wish: Wish) -> Planned:
-        if wish.archive is not None:
-            archive = await self._kept(wish.archive())
+        check(wish, self.sources)
+        if wish.archive is not None or wish.url:
+            archive = await self._kept(wish.archive() if wish.archive else self.sources.open(wish.url, as_is=True))
             manifest = await asyncio.to_thread(read_manifest, archive.path)
             _refuse_built_in(manifest.name)
             return Planned(manifest, archive)
-        check_name(wish.name, wish.version)
-        _refuse_built_in(wish.name)
         found = await self._found(wish.name, wish.version, "")
         if found is None:
             version = f" in a version {wish.version}" if wish.version else ""
@@ -110,6 +119,15 @@ class Planner:
     async def _kept(self, chunks: AsyncIterator[bytes]) -> Archive:
         self._count += 1
         return await keep(chunks, self.workplace / f"{self._count}.tgz")
+
+
+def check(wish: Wish, sources: Sources) -> None:
+    """Raise InvalidRequest for a name that none can have, and for a URL that may not be fetched."""
+    if wish.url:
+        sources.open(wish.url)
+    elif wish.archive is None:
+        check_name(wish.name, wish.version)
+        _refuse_built_in(wish.name)
 
 
 async def read(path: Path) -> AsyncIterator[bytes]:
