@@ -11,6 +11,7 @@ from fhir_server.api.criteria import Criterion, HistoryOf, Order, Position
 from fhir_server.api.errors import Failure
 from fhir_server.api.records import Draft, Outline, Page, Stored
 from fhir_server.api.tenant import Scope, Tenant
+from fhir_server.fhir.outcomes import Issue
 
 Json = dict[str, Any]
 
@@ -163,7 +164,7 @@ class Answer:
     """What an interaction gives back, free of HTTP: what happened, the bytes, and where they are.
 
     `kind` is one of ok, created, accepted, deleted, not-modified, no-content. A body that is no FHIR resource has a
-    `media_type`; one that tells of a failure comes with it.
+    `media_type`; one that tells of a failure comes with it. `advice` are warnings about what was written.
     """
 
     kind: str
@@ -174,3 +175,4 @@ class Answer:
     location: str = ""
     media_type: str = ""
     failure: Failure | None = None
+    advice: tuple[Issue, ...] = ()

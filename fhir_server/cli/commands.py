@@ -9,6 +9,7 @@ from fhir_server.cli.doctor import doctor
 from fhir_server.cli.explain import search
 from fhir_server.cli.import_records import import_records
 from fhir_server.cli.serve import serve
+from fhir_server.cli.validate import validate
 from fhir_server.cli.version import version
 
 app = typer.Typer(
@@ -23,5 +24,6 @@ app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
 app.command("import")(import_records)
+app.command()(validate)
 app.add_typer(search)
 app.command()(version)

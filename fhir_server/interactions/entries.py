@@ -136,9 +136,9 @@ def answered(answer: Answer, entry: Entry, status_of: StatusOf, call: Call) -> b
 
 
 def outcome_of_write(answer: Answer) -> Json:
-    """Return the OperationOutcome of a write that went well."""
+    """Return the OperationOutcome of a write that went well, with the advice about it."""
     text = f"{answer.key} is at version {answer.version}."
-    return operation_outcome([Issue("informational", text, severity="information")])
+    return operation_outcome([Issue("informational", text, severity="information"), *answer.advice])
 
 
 def failed(failure: Failure, status_of: StatusOf) -> bytes:

@@ -78,7 +78,8 @@ async def test_prefer_operation_outcome_answers_with_what_happened(shared_server
     assert made.headers["etag"] == 'W/"1"'
     outcome = made.json()
     assert outcome["resourceType"] == "OperationOutcome"
-    assert [issue["severity"] for issue in outcome["issue"]] == ["information"]
+    told = [(issue["severity"], issue["diagnostics"].split()[-1]) for issue in outcome["issue"]]
+    assert told == [("information", "1."), ("warning", "text.`div`.exists()")]
 
 
 async def test_an_invalid_resource_is_refused_with_every_issue_and_not_written(server: FhirClient) -> None:

@@ -1,0 +1,1 @@
+"""Validating files without a server or a database. docs/guide/validation.md"""
