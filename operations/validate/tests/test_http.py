@@ -67,7 +67,6 @@ async def test_an_instance(http: FhirClient) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
-        (parameters({"resourceType": "Patient"}, profile="http://example.org/p"), 501, "not-supported"),
         (parameters({"resourceType": "Patient"}, mode="other"), 400, "invalid"),
         ({"resourceType": "Parameters"}, 400, "invalid"),
     ],
@@ -75,3 +74,12 @@ async def test_an_instance(http: FhirClient) -> None:
 async def test_refusals(http: FhirClient, body: Json, status: int, code: str) -> None:
     answer = await http.post("Patient/$validate", body)
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (status, code)
+
+
+async def test_a_profile_nobody_knows_is_told_apart_from_what_is_wrong(http: FhirClient) -> None:
+    answer = await http.post("Patient/$validate", parameters(WRONG, profile="http://example.org/unheard-of"))
+    assert answer.status_code == 200
+    unknown = [i for i in answer.json()["issue"] if i["code"] == "not-found"]
+    assert [i["severity"] for i in unknown] == ["error"]
+    assert "http://example.org/unheard-of" in unknown[0]["diagnostics"]
+    assert len(answer.json()["issue"]) == 5

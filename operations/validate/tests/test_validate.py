@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fhir_server.api import Deleted, InvalidRequest, Issue, NotFound, NotSupported, decode_stored
+from fhir_server.api import Deleted, InvalidRequest, Issue, NotFound, decode_stored
 from operations.conftest import Calling, Records, Server
 from operations.validate import validate
 
@@ -103,8 +103,6 @@ async def test_an_update_needs_the_id_of_the_url(
         ({"mode": "replace"}, InvalidRequest, "mode must be one of create, update, delete, profile"),
         ({"mode": "profile"}, InvalidRequest, "needs the parameter profile"),
         ({"mode": "delete"}, InvalidRequest, "about one resource"),
-        ({"profile": "http://example.org/p"}, NotSupported, "profiles is not supported yet"),
-        ({"profile": "http://hl7.org/fhir/StructureDefinition/Observation"}, NotSupported, "not supported yet"),
     ],
 )
 async def test_refused_parameters(calling: Calling, parameters: Json, failure: type, message: str) -> None:
@@ -113,14 +111,7 @@ async def test_refused_parameters(calling: Calling, parameters: Json, failure: t
 
 
 @pytest.mark.parametrize("mode", [{}, {"mode": "profile"}])
-async def test_the_base_definition_is_a_profile(calling: Calling, mode: Json) -> None:
-    base = "http://hl7.org/fhir/StructureDefinition/Patient"
-    claiming = {**PATIENT, "meta": {"profile": [base]}}
-    assert issues(await validate(calling("Patient", resource=claiming, profile=base, **mode))) == ALL_OK
-
-
-async def test_a_claimed_profile_is_said_to_be_unchecked(calling: Calling) -> None:
-    claiming = {**PATIENT, "meta": {"profile": ["http://example.org/p"]}}
-    (found,) = issues(await validate(calling("Patient", resource=claiming)))
-    assert (found["severity"], found["code"]) == ("information", "not-supported")
-    assert found["expression"] == ["Patient.meta.profile[0]"]
+async def test_the_profile_that_is_asked_for_is_passed_on(calling: Calling, server: Server, mode: Json) -> None:
+    profile = "http://example.org/p|1.0"
+    assert issues(await validate(calling("Patient", resource=PATIENT, profile=profile, **mode))) == ALL_OK
+    assert server.profiles == [profile]
