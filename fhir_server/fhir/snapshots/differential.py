@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fhir_server.fhir.snapshots.choices import BY_TYPE, close_choice, codes_of, is_renamed, type_in_name
 from fhir_server.fhir.snapshots.errors import SnapshotError
 from fhir_server.fhir.snapshots.merging import merged
 from fhir_server.fhir.snapshots.sources import PREFIX, Sources
@@ -21,8 +22,6 @@ Json = dict[str, Any]
 MAX_ELEMENTS = 20_000
 MAX_SLICES = 1_000
 BY_URL: Json = {"discriminator": [{"type": "value", "path": "url"}], "ordered": False, "rules": "open"}
-BY_TYPE: Json = {"discriminator": [{"type": "type", "path": "$this"}], "ordered": False, "rules": "open"}
-CLOSED_BY_TYPE: Json = {**BY_TYPE, "rules": "closed"}
 
 
 class Differential:
@@ -33,6 +32,7 @@ class Differential:
         self._sources = sources
         self._url = url
         self._named: dict[tuple[Step, ...], set[str]] = {}
+        self._choices: list[tuple[Node, Node]] = []
 
     def apply(self, elements: Sequence[Json]) -> None:
         """Lay the elements on the tree, in their order. Raises SnapshotError."""
@@ -45,6 +45,8 @@ class Differential:
             self._named.setdefault(way[:-1], set()).add(way[-1].name)
         for element, way in zip(elements, ways, strict=True):
             self._apply_one(element, way)
+        for parent, node in self._choices:
+            close_choice(parent, node)
 
     def _apply_one(self, element: Json, way: tuple[Step, ...]) -> None:
         where = str(element.get("id") or element["path"])
@@ -60,8 +62,8 @@ class Differential:
         if "constraint" in element:
             element = element | {"constraint": [{"source": self._url, **row} for row in element["constraint"]]}
         node.facts = merged(node.facts, element, where)
-        if len(chain) > 1:
-            _close_choice(chain[-2], node)
+        if node.is_choice and node.slice:
+            self._choices.append((chain[-2], node))
 
     def _child(self, chain: list[Node], step: Step, named: set[str], where: str) -> Node:
         """Return the child that a step names, opening its parent and adding a slice as needed."""
@@ -72,10 +74,10 @@ class Differential:
             if node.name == step.name and not node.slice:
                 return self._slice(node, siblings, step.slice, where) if step.slice else node
         for node in siblings:
-            if not node.slice and (code := _type_in_name(node, step.name)):
-                alone = sum(bool(_type_in_name(node, name)) for name in named) <= 1
+            if not node.slice and (code := type_in_name(node, step.name)):
+                alone = sum(bool(type_in_name(node, name)) for name in named) <= 1
                 return self._typed(siblings, node, step, code, alone and _is_narrow_place(chain), where)
-            if not node.slice and step.name.endswith("[x]") and _is_renamed(node, step.name):
+            if not node.slice and step.name.endswith("[x]") and is_renamed(node, step.name):
                 return self._slice(node, siblings, step.slice, where) if step.slice else node
         known = ", ".join(node.name for node in siblings if not node.slice)
         raise SnapshotError(
@@ -96,23 +98,24 @@ class Differential:
         node.children = [child.copy() for child in source.content()]
 
     def _referred(self, reference: str, where: str) -> Node:
-        """Return what the base says of the element that a content reference names."""
-        node = self._root.origin or self._root
-        for part in reference.rpartition("#")[2].split(".")[1:]:
+        """Return the element that a content reference names, in the structure it names or as the base has it."""
+        canonical, _, identity = reference.rpartition("#")
+        node = self._sources.tree(canonical, where) if canonical else self._root.origin or self._root
+        for part in identity.split(".")[1:]:
             found = next((child for child in node.content() if child.step() == part), None)
             if found is None:
-                raise SnapshotError(f"contentReference {reference} names no element of the base", element=where)
+                raise SnapshotError(f"contentReference {reference} names no element", element=where)
             node = found
         return node
 
     def _typed(self, siblings: list[Node], node: Node, step: Step, code: str, narrow: bool, where: str) -> Node:
         """Return what `valueQuantity` means: the slice of that type, or the element where it has but that type."""
         slices = node.slices(siblings)
-        known = [s for s in slices if s.slice == step.slice or (not step.slice and _codes(s) == {code})]
+        known = [s for s in slices if s.slice == step.slice or (not step.slice and codes_of(s) == {code})]
         if known:
             return known[0]
         free = not step.slice and not slices and "slicing" not in node.facts
-        if free and (_codes(node) == {code} or narrow):
+        if free and (codes_of(node) == {code} or narrow):
             node.facts = merged(node.facts, {"type": [t for t in node.types if t.get("code") == code]}, where)
             return node
         return self._slice(node, siblings, step.slice or step.name, where, code)
@@ -137,7 +140,7 @@ class Differential:
         added = (sliced.origin or sliced).copy()
         added.slice = name
         added.facts = {key: value for key, value in added.facts.items() if key != "slicing"} | {"min": 0}
-        code = code or _type_in_name(node, name)
+        code = code or type_in_name(node, name)
         if node.is_choice and code:
             added.facts["type"] = [t for t in node.types if t.get("code") == code]
         siblings.insert(_after(siblings, sliced, node), added)
@@ -158,35 +161,15 @@ def _structure_of(node: Node, where: str) -> str:
     return code if "/" in code else PREFIX + code
 
 
-def _codes(node: Node) -> set[Any]:
-    return {row.get("code") for row in node.types}
-
-
-def _type_in_name(node: Node, name: str) -> str:
-    """Return the type that `valueQuantity` names for the element `value[x]`, or nothing."""
-    stem = node.name.removesuffix("[x]")
-    if not node.is_choice or not name.startswith(stem):
-        return ""
-    rest = name[len(stem) :]
-    codes = (str(row.get("code", "")) for row in node.types)
-    return next((code for code in codes if code and code[0].upper() + code[1:] == rest), "")
-
-
-def _is_renamed(node: Node, name: str) -> bool:
-    """Whether the base writes the choice `name` with the only type it left."""
-    stem = name.removesuffix("[x]")
-    return any(node.name == stem + str(c)[:1].upper() + str(c)[1:] for c in _codes(node))
-
-
 def _is_narrow_place(chain: list[Node]) -> bool:
     """Whether a type in a name narrows the element itself: below a slice that is no extension."""
-    return any(node.slice for node in chain) and _codes(chain[-1]) != {"Extension"}
+    return any(node.slice for node in chain) and codes_of(chain[-1]) != {"Extension"}
 
 
 def _implied_slicing(node: Node) -> Json | None:
     if node.is_choice:
         return BY_TYPE
-    return BY_URL if _codes(node) == {"Extension"} else None
+    return BY_URL if codes_of(node) == {"Extension"} else None
 
 
 def _after(siblings: list[Node], sliced: Node, node: Node) -> int:
@@ -200,23 +183,6 @@ def _after(siblings: list[Node], sliced: Node, node: Node) -> int:
 
 
 def _check_slicing(node: Node, element: Json, where: str) -> None:
-    single = len(node.types) == 1 and not _codes(node) & {"Reference", "Resource", "canonical"}
+    single = len(node.types) == 1 and not codes_of(node) & {"Reference", "Resource", "canonical"}
     if "slicing" in element and single and not node.is_choice and (node.origin or node).facts.get("max") in ("0", "1"):
         raise SnapshotError("is sliced, but it neither repeats nor has a choice of types", element=where)
-
-
-def _close_choice(parent: Node, node: Node) -> None:
-    """Leave a choice the type of a slice that must be there, and an extension the types that its slices name.
-
-    That holds where the slicing was implied: who declares one says how open it is.
-    """
-    siblings = parent.opened()
-    choice = next(sibling for sibling in siblings if sibling.name == node.name and not sibling.slice)
-    if not node.slice or not any(choice.facts.get("slicing") is implied for implied in (BY_TYPE, CLOSED_BY_TYPE)):
-        return
-    if node.facts["min"] >= 1:
-        choice.facts = choice.facts | {"slicing": CLOSED_BY_TYPE, "type": node.types, "min": 1}
-    elif "Extension" in (parent.name, *_codes(parent)):
-        named = set[Any]().union(*(_codes(node) for node in choice.slices(siblings)))
-        kept = [row for row in (choice.origin or choice).types if row.get("code") in named]
-        choice.facts = choice.facts | {"slicing": CLOSED_BY_TYPE, "type": kept}

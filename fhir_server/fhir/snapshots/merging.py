@@ -101,9 +101,7 @@ def _narrowed(row: Json, base: list[Json], where: str) -> Json:
     if not base or any(is_kind_of(code, allowed.get("code", "")) for allowed in base):
         return row
     allowed_codes = ", ".join(str(allowed.get("code")) for allowed in base)
-    raise SnapshotError(
-        f"type {code} is none that the base allows ({allowed_codes})", element=where, code="business-rule"
-    )
+    raise SnapshotError(f"type {code} is none the base allows ({allowed_codes})", element=where, code="business-rule")
 
 
 def is_kind_of(code: str, other: str) -> bool:
