@@ -1,0 +1,73 @@
+"""The constraints a profile adds, in FHIRPath, compiled when first asked.
+
+https://hl7.org/fhir/R4/conformance-rules.html#constraints. One that is empty, or cannot be evaluated, refuses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fhir_server.fhir import fhirpath
+from fhir_server.fhir.definitions import Constraint, r4
+from fhir_server.validation.findings import Finding, Findings, Shortcut
+from fhir_server.validation.presence import shortcut, unknown
+from fhir_server.validation.profiles.rules import Rule
+from fhir_server.validation.profiles.run import Run
+
+Json = dict[str, Any]
+
+# Values of the wrong kind, which another finding is about, can make a function fail in its own way.
+_FAILURES = (fhirpath.FhirPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def constraint_rules(definition: Json, known: frozenset[str], kind: str, by: str) -> list[Rule]:
+    """Return the rules of an element's constraints for values of one type, without those of the `known` keys."""
+    listed = definition.get("constraint")
+    rules: list[Rule] = []
+    for row in listed if type(listed) is list else ():
+        key, expression, severity = row.get("key"), row.get("expression"), row.get("severity")
+        if type(key) is str and type(expression) is str and key not in known and severity in ("error", "warning"):
+            rules.append(_constraint(Constraint(key, severity, expression), str(row.get("human", "")), kind, by))
+    return rules
+
+
+def keys(definition: Json) -> frozenset[str]:
+    """Return the keys of an element's constraints."""
+    listed = definition.get("constraint")
+    return frozenset(str(row.get("key")) for row in (listed if type(listed) is list else ()) if type(row) is dict)
+
+
+def _constraint(row: Constraint, human: str, kind: str, by: str) -> Rule:
+    is_complex = kind in r4().types and r4().types[kind].kind != "primitive"
+    about = f"{row.expression}{' (' + human.rstrip('.') + ')' if human and len(human) <= 200 else ''}"
+    broken = f"The constraint {row.key} is broken: {about}{by}"
+    is_advice = row.severity == "warning"
+    compiled: list[fhirpath.Expression] = []
+    holds: Shortcut = unknown
+
+    def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
+        nonlocal holds
+        if is_advice and not run.advice:
+            return None
+        try:
+            if not compiled:
+                compiled.append(fhirpath.compile(row.expression, kind if is_complex else None))
+                holds = shortcut(row.expression, kind) if is_complex else unknown
+            quick = holds(value) if is_complex and type(value) is dict else None
+            if quick is None:
+                quick = _asked(compiled[0], fhirpath.Node(value, kind, beside), run)
+        except _FAILURES as error:
+            return _not_evaluated(row, error, by) if run.advice else None
+        return [Finding("invariant", broken, severity=row.severity)] if quick is False else None
+
+    return check
+
+
+def _asked(expression: fhirpath.Expression, node: fhirpath.Node, run: Run) -> bool | None:
+    return expression.boolean(node, resource=run.resource, root=run.root, environment=run.environment)
+
+
+def _not_evaluated(row: Constraint, error: Exception, by: str) -> Findings:
+    why = f": {error}" if isinstance(error, fhirpath.FhirPathError) else ""
+    text = f"The constraint {row.key} could not be evaluated: {row.expression}{by}{why}"
+    return [Finding("informational", text, severity="information")]

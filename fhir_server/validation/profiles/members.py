@@ -1,0 +1,206 @@
+"""The members of an object against a profile: how many there are, of which types, and each of them.
+
+https://hl7.org/fhir/R4/elementdefinition.html#ElementDefinition.min
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from fhir_server.validation.findings import Findings, below, is_full, refuse
+from fhir_server.validation.profiles.rules import Rule
+from fhir_server.validation.profiles.run import Run
+
+Json = dict[str, Any]
+
+# A value, the id and extensions of a primitive, its type, and its place in an array (-1: it is in none).
+Occurrence = tuple[Any, Json | None, str, int]
+Check = Callable[[Json, Run], Findings | None]
+Slicing = Callable[[Sequence[Occurrence], Run], Findings | None]
+
+
+@dataclass(slots=True)
+class Kind:
+    """One JSON name that an element may have: its type, whether that is a primitive, and the rules of its values."""
+
+    code: str
+    is_primitive: bool
+    rule: Rule | None = None
+
+
+@dataclass(slots=True)
+class Member:
+    """What a profile says of one element. `low` and `high` are None where it adds nothing to the base definition.
+
+    `kinds` are the JSON names it may have, `banned` those that the base definition allows and the profile does not.
+    """
+
+    step: str
+    title: str
+    by: str
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    banned: dict[str, str] = field(default_factory=dict)
+    low: int | None = None
+    high: int | None = None
+    is_resource: bool = False
+    slicing: Slicing | None = None
+
+    def counted(self, count: int) -> Findings | None:
+        """Return what is wrong with there being so many."""
+        if self.low is not None and count < self.low:
+            return refuse("required", f"{self.title}: at least {self.low} required, found {count}{self.by}")
+        if self.high is not None and count > self.high:
+            if self.high == 0:
+                return refuse("structure", f"{self.title} is not allowed{self.by}")
+            return refuse("structure", f"{self.title}: at most {self.high} allowed, found {count}{self.by}")
+        return None
+
+
+def check_of(member: Member) -> Check:
+    """Return the check of an object for this member; the quick one where values are objects without slices."""
+    if len(member.kinds) == 1 and not member.banned and member.slicing is None:
+        name, kind = next(iter(member.kinds.items()))
+        if not kind.is_primitive:
+            return _objects(member, name, kind)
+    return _general(member)
+
+
+def _objects(member: Member, name: str, kind: Kind) -> Check:
+    rule, step, is_resource = kind.rule, member.step, member.is_resource
+    is_counted = member.low is not None or member.high is not None
+
+    def check(holder: Json, run: Run) -> Findings | None:
+        value = holder.get(name)
+        if value is None:
+            return below(step, problems, None) if is_counted and (problems := member.counted(0)) else None
+        found: Findings | None = None
+        rows = value if type(value) is list else None
+        if is_counted and (problems := member.counted(1 if rows is None else len(rows))):
+            found = below(step, problems, found)
+        if rule is None:
+            return found
+        for index, one in enumerate((value,) if rows is None else rows):
+            problems = rule(one, None, inner(holder, one, run) if is_resource else run)
+            if problems is not None:
+                found = below(step if rows is None else f"{step}[{index}]", problems, found)
+                if is_full(found):
+                    break
+        return found
+
+    return check
+
+
+def _general(member: Member) -> Check:
+    kinds, banned, step = member.kinds, member.banned, member.step
+
+    def check(holder: Json, run: Run) -> Findings | None:
+        rows: list[Occurrence] = []
+        for name, kind in kinds.items():
+            if name in holder or (kind.is_primitive and "_" + name in holder):
+                rows += occurrences(holder, name, kind)
+        found: Findings | None = None
+        for name, text in banned.items():
+            if name in holder or "_" + name in holder:
+                return below(step, refuse("structure", text), None)
+        if problems := member.counted(len(rows)):
+            found = below(step, problems, found)
+        for row in rows:
+            problems = checked(row, kinds[_name_of(kinds, row[2])].rule, member.is_resource, holder, run)
+            if problems is not None:
+                found = below(step, problems, found)
+                if is_full(found):
+                    return found
+        if member.slicing is not None and (problems := member.slicing(rows, _inside(member, holder, run))):
+            found = below(step, problems, found)
+        return found
+
+    return check
+
+
+def _name_of(kinds: dict[str, Kind], code: str) -> str:
+    return next(name for name, kind in kinds.items() if kind.code == code)
+
+
+def checked(row: Occurrence, rule: Rule | None, is_resource: bool, holder: Json, run: Run) -> Findings | None:
+    """Return what a rule finds in one of the values, with its place in the array."""
+    value, beside, _, index = row
+    problems = None if rule is None else rule(value, beside, inner(holder, value, run) if is_resource else run)
+    return problems if problems is None or index < 0 else below(f"[{index}]", problems, None)
+
+
+def _inside(member: Member, holder: Json, run: Run) -> Run:
+    """Return the run of the slices of a resource in an entry, of which there is one; else the run itself."""
+    resource = holder.get("resource")
+    return inner(holder, resource, run) if member.is_resource and type(resource) is dict else run
+
+
+def inner(holder: Json, resource: Any, run: Run) -> Run:
+    """Return the run of a resource that is in another: an entry's, a parameter's, or a contained one."""
+    if type(resource) is not dict:
+        return run
+    if holder is run.resource:  # `contained` is the only member of a resource that holds resources
+        return run.within(resource, root=run.root, bundle=run.bundle, full_url=run.full_url)
+    if run.resource.get("resourceType") == "Bundle":
+        url = holder.get("fullUrl")
+        return run.within(resource, bundle=run.resource, full_url=url if type(url) is str else "")
+    return run.within(resource, bundle=run.bundle, full_url=run.full_url)
+
+
+def occurrences(holder: Json, name: str, kind: Kind) -> list[Occurrence]:
+    """Return the values under a JSON name; a primitive that has only extensions is one."""
+    value, code = holder.get(name), kind.code
+    if not kind.is_primitive:
+        if type(value) is list:
+            return [(one, None, code, index) for index, one in enumerate(value)]
+        return [] if value is None else [(value, None, code, -1)]
+    beside = holder.get("_" + name)
+    if type(value) is list or type(beside) is list:
+        pairs = zip_longest(value if type(value) is list else (), beside if type(beside) is list else ())
+        return [
+            (one, more if type(more) is dict else None, code, index)
+            for index, (one, more) in enumerate(pairs)
+            if one is not None or type(more) is dict
+        ]
+    return [(value, beside if type(beside) is dict else None, code, -1)]
+
+
+def object_rule(checks: Sequence[Check], *, is_primitive: bool) -> Rule:
+    """Return the rule of a value all of whose members are checked; those of a primitive are beside it."""
+
+    def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
+        holder = (beside or {}) if is_primitive else value
+        if type(holder) is not dict:
+            return None
+        found: Findings | None = None
+        for one in checks:
+            problems = one(holder, run)
+            if problems is not None:
+                if found is None:
+                    found = problems
+                else:
+                    found += problems
+        return found
+
+    return check
+
+
+def all_rules(rules: Sequence[Rule]) -> Rule | None:
+    """Return the rules as one, None where there are none."""
+    if len(rules) < 2:
+        return rules[0] if rules else None
+
+    def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
+        found: Findings | None = None
+        for rule in rules:
+            problems = rule(value, beside, run)
+            if problems is not None:
+                if found is None:
+                    found = problems
+                else:
+                    found += problems
+        return found
+
+    return check

@@ -1,0 +1,163 @@
+"""Slices: each value goes to the slice it belongs to, is checked by it and counted. https://hl7.org/fhir/R4/profiling.html#slicing"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fhir_server.fhir.fhirpath import Node
+from fhir_server.validation.findings import Finding, Findings, below, is_full, refuse
+from fhir_server.validation.profiles.discriminators import Condition
+from fhir_server.validation.profiles.members import Member, Occurrence, Slicing
+from fhir_server.validation.profiles.rules import Rule
+from fhir_server.validation.profiles.run import Run
+
+Json = dict[str, Any]
+
+DEFAULT = "@default"  # the slice of what belongs to no other
+
+
+@dataclass(slots=True)
+class Slice:
+    """One slice: how values are told to belong to it, how many there may be, and what each of them has to be.
+
+    `rules` are by type. `belongs` is None for a slice that nothing can be told to belong to. `urls` are those of an
+    extension slice, which need no asking.
+    """
+
+    name: str
+    count: Member
+    rules: dict[str, Rule]
+    belongs: Condition | None = None
+    urls: tuple[str, ...] = ()
+    slicing: Slicing | None = None
+
+
+@dataclass(slots=True)
+class Slices:
+    """The slices of one element and their order. `rules` is open, closed or openAtEnd."""
+
+    title: str
+    by: str
+    rules: str
+    is_ordered: bool
+    slices: list[Slice] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """Where the values went: to slices, maybe to some (`unsure`), to none (`rest`)."""
+
+    taken: list[list[Occurrence]]
+    unsure: list[int]
+    rest: list[Occurrence]
+    order: list[int]
+
+
+def slicing_of(slices: Slices) -> Slicing:
+    """Return the check of all the values of a sliced element."""
+    named = [one for one in slices.slices if one.name != DEFAULT]
+    default = next((one for one in slices.slices if one not in named), None)
+    by_url = {url: index for index, one in enumerate(named) for url in one.urls}
+    has_urls = all(one.urls for one in named)
+
+    def check(rows: Sequence[Occurrence], run: Run) -> Findings | None:
+        run.spend(len(rows) * len(named))
+        sort = _by_url(rows, by_url, len(named)) if has_urls else _by_condition(rows, named, run)
+        found = _placed(slices, named, default, sort)
+        for one, taken, unsure in zip(named, sort.taken, sort.unsure, strict=True):
+            found = _joined(found, _counted(one.count, len(taken), unsure))
+            found = _joined(found, _each(one, taken, run))
+            if unsure and run.advice:
+                found = _joined(found, _unsure(one.count))
+            if found is not None and is_full(found):
+                break
+        return found if default is None else _joined(found, _each(default, sort.rest, run))
+
+    return check
+
+
+def _by_url(rows: Sequence[Occurrence], by_url: dict[str, int], count: int) -> _Sorted:
+    taken: list[list[Occurrence]] = [[] for _ in range(count)]
+    rest: list[Occurrence] = []
+    order: list[int] = []
+    for row in rows:
+        url = row[0].get("url") if type(row[0]) is dict else None
+        index = by_url.get(url, -1) if type(url) is str else -1
+        (rest if index < 0 else taken[index]).append(row)
+        order.append(index)
+    return _Sorted(taken, [0] * count, rest, order)
+
+
+def _by_condition(rows: Sequence[Occurrence], named: list[Slice], run: Run) -> _Sorted:
+    sort = _Sorted([[] for _ in named], [0] * len(named), [], [])
+    for row in rows:
+        node = Node(row[0], row[2], row[1])
+        maybe: list[int] = []
+        for index, one in enumerate(named):
+            answer = None if one.belongs is None else one.belongs(node, run)
+            if answer:
+                sort.taken[index].append(row)
+                sort.order.append(index)
+                break
+            if answer is None:
+                maybe.append(index)
+        else:
+            for index in maybe:
+                sort.unsure[index] += 1
+            sort.order.append(-2 if maybe else -1)
+            if not maybe:
+                sort.rest.append(row)
+    return sort
+
+
+def _counted(count: Member, sure: int, unsure: int) -> Findings | None:
+    """What may belong counts for the least there has to be, and not against the most."""
+    if count.low is not None and sure < count.low <= sure + unsure:
+        return None
+    return count.counted(sure + (unsure if count.low is not None and sure < count.low else 0))
+
+
+def _each(one: Slice, taken: Sequence[Occurrence], run: Run) -> Findings | None:
+    found: Findings | None = None
+    for value, beside, kind, index in taken:
+        rule = one.rules.get(kind)
+        problems = None if rule is None else rule(value, beside, run)
+        if problems is not None:
+            found = _joined(found, problems if index < 0 else below(f"[{index}]", problems, None))
+            if found is not None and is_full(found):
+                return found
+    return _joined(found, None if one.slicing is None or not taken else one.slicing(taken, run))
+
+
+def _placed(slices: Slices, named: list[Slice], default: Slice | None, sort: _Sorted) -> Findings | None:
+    """Return what is wrong with values that belong to no slice, and with the order of those that do."""
+    found: Findings | None = None
+    if slices.rules == "closed" and default is None:
+        names = ", ".join(one.name for one in named)
+        for row in sort.rest:
+            text = f"{slices.title}: a value belongs to no slice; there are only {names}{slices.by}"
+            found = _joined(found, below("" if row[3] < 0 else f"[{row[3]}]", refuse("structure", text), None))
+    if slices.rules == "openAtEnd" and -1 in sort.order:
+        first = sort.order.index(-1)
+        if any(index >= 0 for index in sort.order[first:]):
+            text = f"{slices.title}: values that belong to no slice come after those that do{slices.by}"
+            found = _joined(found, refuse("structure", text))
+    places = [index for index in sort.order if index >= 0]
+    if slices.is_ordered and places != sorted(places):
+        names = ", ".join(one.name for one in named)
+        text = f"{slices.title}: the slices have an order, which is {names}{slices.by}"
+        found = _joined(found, refuse("structure", text))
+    return found
+
+
+def _unsure(count: Member) -> Findings:
+    text = f"{count.title}: it cannot be told whether a value belongs to this slice{count.by}"
+    return [Finding("informational", text, severity="information")]
+
+
+def _joined(found: Findings | None, more: Findings | None) -> Findings | None:
+    if found is None or more is None:
+        return more if found is None else found
+    return found + more

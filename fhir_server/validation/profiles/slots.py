@@ -1,0 +1,109 @@
+"""A snapshot as a tree: elements below elements, slices beside them. https://hl7.org/fhir/R4/profiling.html#slicing
+
+Path, order and slice name place an element; ids are for messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be checked. `element` is the id of the element at fault; the message names it too."""
+
+    def __init__(self, element: str, text: str) -> None:
+        super().__init__(f"{element}: {text}" if element else text)
+        self.element = element
+
+
+class Slot:
+    """One element of a snapshot with what is below it and the slices of it.
+
+    `name` is the last step of its path (`value[x]`). A slice is not among the children of its parent: it hangs on the
+    element it is a slice of, a re-slice on its slice; `whole` is that element.
+    """
+
+    __slots__ = ("children", "definition", "id", "name", "path", "slice_name", "slices", "whole")
+
+    def __init__(self, definition: Json, path: str, whole: Slot | None = None) -> None:
+        self.definition = definition
+        self.path = path
+        self.name = path.rpartition(".")[2]
+        self.slice_name: str = str(definition.get("sliceName", "")) if whole is not None else ""
+        self.id = str(definition.get("id") or (f"{path}:{self.slice_name}" if self.slice_name else path))
+        self.children: dict[str, Slot] = {}
+        self.slices: list[Slot] = []
+        self.whole = whole
+
+    @property
+    def title(self) -> str:
+        """The element as messages name it: `Patient.identifier:ssn.system`."""
+        return self.id
+
+    def rows(self) -> Iterator[Slot]:
+        """Yield this element and all below and beside it, in no order that matters."""
+        yield self
+        for child in self.children.values():
+            yield from child.rows()
+        for one in self.slices:
+            yield from one.rows()
+
+    def types(self) -> list[Json]:
+        """Return the types that the profile lists."""
+        listed = self.definition.get("type")
+        return [row for row in listed if type(row) is dict] if type(listed) is list else []
+
+
+def tree(snapshot: Sequence[Json]) -> Slot:
+    """Return the root of a snapshot. Raises ProfileError for an element that has no place."""
+    if not snapshot:
+        raise ProfileError("", "The snapshot has no elements.")
+    root: Slot | None = None
+    open_slots: list[Slot] = []
+    for row in snapshot:
+        path = row.get("path") if type(row) is dict else None
+        if type(path) is not str or not path:
+            raise ProfileError("", "An element of the snapshot has no path.")
+        depth = path.count(".")
+        if root is None:
+            root = Slot(row, path)
+            open_slots = [root]
+            continue
+        if not 0 < depth <= len(open_slots) or open_slots[depth - 1].path != path.rpartition(".")[0]:
+            raise ProfileError(str(row.get("id") or path), "The element above it is not in the snapshot before it.")
+        slot = _placed(row, path, open_slots[depth - 1])
+        open_slots[depth:] = [slot]
+    assert root is not None  # the snapshot is not empty
+    return root
+
+
+def _placed(row: Json, path: str, parent: Slot) -> Slot:
+    name = path.rpartition(".")[2]
+    slice_name = row.get("sliceName")
+    whole = parent.children.get(name)
+    if whole is None and slice_name and not name.endswith("[x]"):
+        # Older guides write a slice of a choice with the path of its type: valueQuantity.
+        whole = next((s for key, s in parent.children.items() if key[-3:] == "[x]" and name.startswith(key[:-3])), None)
+    if type(slice_name) is not str or not slice_name or (whole is None and name.endswith("[x]") is False):
+        slot = parent.children[name] = Slot(row, path)
+        return slot
+    if whole is None:
+        whole = parent.children[name] = Slot({"path": path}, path)
+    holder = _sliced(whole, slice_name)
+    slot = Slot(row, holder.path, holder)
+    holder.slices.append(slot)
+    return slot
+
+
+def _sliced(whole: Slot, slice_name: str) -> Slot:
+    """Return what `a/b` is a slice of: the slice `a` where there is one, else the element itself."""
+    parts = slice_name.split("/")
+    for end in range(len(parts) - 1, 0, -1):
+        wanted = "/".join(parts[:end])
+        found = next((s for s in whole.rows() if s.slice_name == wanted and s.path == whole.path), None)
+        if found is not None:
+            return found
+    return whole
