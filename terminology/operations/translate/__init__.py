@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_server.api import InvalidRequest, Json, Operation, OperationContext, Order, Parameters, decode_stored
 from terminology.asking import answering, sources, stored
+from terminology.closing import is_table
 from terminology.failures import Broken, canonical
 from terminology.shapes import shaped
 from terminology.sources import Sources
@@ -69,7 +70,8 @@ async def _maps(context: OperationContext, found: Sources, codings: list[Json]) 
         raise InvalidRequest("Name the concept map with url, or the target with targetsystem.", location="http.url")
     where = await context.server.criterion("ConceptMap", query)
     page = await context.records.search(where, Order("updated"), MAX_MAPS)
-    return [decode_stored(record.raw) for record in page.records]
+    maps = (decode_stored(record.raw) for record in page.records)
+    return [concept_map for concept_map in maps if not is_table(concept_map)]
 
 
 def _escaped(text: str) -> str:
