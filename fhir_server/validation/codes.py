@@ -21,6 +21,7 @@ _Row = tuple[str, bool, Look]  # FHIRPath step, whether JSON has an array, what 
 
 UCUM = "http://unitsofmeasure.org"  # the base checks know its units
 
+_QUANTITIES = frozenset({"Age", "Count", "Distance", "Duration", "MoneyQuantity", "Quantity", "SimpleQuantity"})
 _SEVERITY = {"extensible": "warning", "preferred": "information"}
 _SAID = {"extensible": "should be from", "preferred": "are best taken from"}
 
@@ -74,6 +75,8 @@ class Codes:
             return _concept(strength, value_set)
         if ref.code == "Coding":
             return _coding(strength, value_set)
+        if ref.code in _QUANTITIES:
+            return _quantity
         if ref.code == "Resource":
             return self._inner
         known = self._types.get(ref.code)
@@ -118,6 +121,11 @@ def _concept(strength: str, value_set: str) -> Look:
         return found
 
     return look
+
+
+def _quantity(value: Any, answers: Answers[Any]) -> Findings | None:
+    coding = read(value)  # its unit has the same members; the text is `unit`, and nobody says what that has to be
+    return None if coding is None else _known(coding, answers)
 
 
 def read(value: Any) -> Coding | None:

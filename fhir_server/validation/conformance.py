@@ -22,6 +22,7 @@ from fhir_server.validation.codes import Codes
 from fhir_server.validation.findings import Finding, Findings, Json, JsonValue, below, is_full, issues_of
 from fhir_server.validation.knowledge import Asking, KnowledgeOfTenants, Unusable
 from fhir_server.validation.learning import Learner, SharedProfiles
+from fhir_server.validation.listed_codes import listed_codes
 from fhir_server.validation.profiles import Run, check_extensions
 from fhir_server.validation.questionnaires import check_questionnaire, check_response
 
@@ -173,7 +174,9 @@ class _Look:
             return check_response(resource, self._asking) or []
         if name == "Questionnaire":
             return check_questionnaire(resource) or []
-        return (check_bundle(resource) or []) if name == "Bundle" else []
+        if name == "Bundle":
+            return check_bundle(resource) or []
+        return (listed_codes(resource, self._asking) or []) if self._advice else []
 
 
 def _claims(resource: Json) -> list[tuple[int, str]]:

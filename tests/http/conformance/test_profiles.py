@@ -65,7 +65,7 @@ async def test_every_way_to_write_is_held_to_it(server: FhirClient) -> None:
     claim = {**claiming(NAMELESS, "named-patient"), "id": "there"}
     assert errors(await server.put("Patient/there", claim)) == BROKEN
     patch = [{"op": "remove", "path": "/name/0/family"}, {"op": "add", "path": "/name/0/text", "value": "x"}]
-    patched = await server.patch("Patient/there", patch, headers={"content-type": "application/json-patch+json"})
+    patched = await server.patch("Patient/there", patch, "application/json-patch+json")
     assert (patched.status_code, errors(patched)) == (422, ["Patient.name[0].family"])
     entry = {"request": {"method": "POST", "url": "Patient"}, "resource": claiming(NAMELESS, "named-patient")}
     bundle: Json = {"resourceType": "Bundle", "type": "transaction", "entry": [entry]}
