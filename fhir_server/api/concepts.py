@@ -10,7 +10,10 @@ spans of ordinals, and a page of a value set is a span as well.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -152,3 +155,33 @@ def concepts_of(library: object) -> Concepts | None:
 def property_key(code: str, value: str | None = None) -> str:
     """Return the key of a property with a value, or with any."""
     return code if value is None else f"{code}={value[:MAX_KEY]}"
+
+
+def property_text(row: Json) -> str:
+    """Return the value of a property's row as a filter of a value set writes it; of a Coding that is its code."""
+    value = next((v for k, v in row.items() if k.startswith("value")), "")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return str(value.get("code", ""))
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text in small letters and without accents: how concepts are found by name."""
+    folded = text.casefold()
+    if not folded.isascii():
+        parts = unicodedata.normalize("NFKD", folded)
+        folded = "".join(c for c in parts if not unicodedata.combining(c))
+    return _WORD.findall(folded)
+
+
+def names(concept: StoredConcept) -> Iterator[str]:
+    """Yield the texts that a concept is found by: its code and every name."""
+    yield concept.code
+    yield concept.display
+    for row in concept.designations:
+        yield str(row.get("value", ""))
