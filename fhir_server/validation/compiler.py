@@ -10,7 +10,7 @@ from typing import Any
 
 from fhir_server.fhir.definitions import Definitions, Element, TypeRef
 from fhir_server.validation import primitives
-from fhir_server.validation.bindings import code_in, code_of_system, coding_in, concept_in
+from fhir_server.validation.bindings import code_in, code_of_system, coding_in, concept_in, is_checked
 from fhir_server.validation.elements import (
     Shape,
     array_of,
@@ -137,8 +137,8 @@ class Compiler:
             return self._reference(ref.targets)
         one = self._primitives.get(ref.code) or self._object(ref.code)
         if element.name == "code" and not _HAS_SYSTEMS.isdisjoint(self._definitions.ancestors(shape.title)):
-            return code_of_system(one)
-        if element.binding and element.binding[0] == "required":
+            return code_of_system(shape.title, one)
+        if element.binding and is_checked(element.binding[0], element.binding[1], ref.code):
             return self._bound(ref.code, element.binding[1], one)
         return one
 

@@ -79,3 +79,25 @@ def test_a_unit_that_is_none_is_told_with_its_place_and_what_is_near() -> None:
     assert [(issue.severity, issue.code, issue.expression, issue.diagnostics) for issue in issues] == [
         ("error", "code-invalid", "Observation.value.code", "UCUM has no unit hr (position 3). Did you mean h?")
     ]
+
+
+@pytest.mark.parametrize(
+    ("unit", "refused"),
+    [
+        ({"coding": [{"system": UCUM, "code": "kg"}]}, False),
+        ({"coding": [{"system": "http://example.org", "code": "x"}, {"system": UCUM, "code": "{score}"}]}, False),
+        ({"extension": [{"url": "http://example.org/absent", "valueCode": "unknown"}]}, False),
+        ({"coding": [{"system": "http://example.org", "code": "kg"}]}, True),
+        ({"text": "kg"}, True),
+    ],
+)
+def test_a_concept_that_has_to_be_a_unit_has_a_coding_of_ucum(unit: dict[str, Any], refused: bool) -> None:
+    synthesis = {
+        "resourceType": "RiskEvidenceSynthesis",
+        "status": "draft",
+        "population": {"reference": "EvidenceVariable/1"},
+        "outcome": {"reference": "EvidenceVariable/2"},
+        "riskEstimate": {"unitOfMeasure": unit},
+    }
+
+    assert found(synthesis) == [("code-invalid", "RiskEvidenceSynthesis.riskEstimate.unitOfMeasure")] * refused
