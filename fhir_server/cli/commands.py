@@ -8,6 +8,7 @@ from fhir_server.cli.demo import demo
 from fhir_server.cli.doctor import doctor
 from fhir_server.cli.explain import search
 from fhir_server.cli.import_records import import_records
+from fhir_server.cli.package import package
 from fhir_server.cli.serve import serve
 from fhir_server.cli.validate import validate
 from fhir_server.cli.version import version
@@ -26,4 +27,5 @@ app.command()(doctor)
 app.command("import")(import_records)
 app.command()(validate)
 app.add_typer(search)
+app.add_typer(package)
 app.command()(version)

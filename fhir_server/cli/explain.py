@@ -16,11 +16,10 @@ from rich.console import Console
 
 from fhir_server.api.errors import Failure
 from fhir_server.app import Explanation, explain_search
+from fhir_server.cli.database import reachable
 from fhir_server.cli.failing import CommandError, clear_failures
 from fhir_server.settings import Settings
 from fhir_server.store.driver import DatabaseError
-from fhir_server.store.engine_programs import find_program
-from fhir_server.store.engine_state import read_state
 from fhir_server.store.tracing import Explained, Step
 
 search = typer.Typer(name="search", help="Look into searches.", no_args_is_help=True)
@@ -42,7 +41,7 @@ def explain(
 ) -> None:
     """Show the plan of a search: what is asked of which index, what was looked at, and what was tested afterwards."""
     with clear_failures():
-        settings = _settings(Settings.load(data_dir=data, mongodb_url=mongodb))
+        settings = reachable(Settings.load(data_dir=data, mongodb_url=mongodb))
         path, _, text = query.partition("?")
         try:
             found = asyncio.run(
@@ -56,19 +55,6 @@ def explain(
         print(json.dumps(_as_json(found), indent=2, default=str))
     else:
         _print(query, found)
-
-
-def _settings(settings: Settings) -> Settings:
-    """Return settings with the URL of the database that runs. Raises CommandError where none does."""
-    if settings.mongodb_url:
-        return settings
-    state = read_state(settings.data_dir)
-    if state is None or not state.is_running():
-        raise CommandError(
-            f"no database runs on {settings.data_dir}: start the server (fhir-server serve), or give --mongodb a URL"
-        )
-    url = find_program(state.program).url(state.port)
-    return Settings.load(data_dir=settings.data_dir, mongodb_url=url)
 
 
 def _as_json(found: Explanation) -> dict[str, Any]:

@@ -171,7 +171,7 @@ def _described(planned: Planned, by: str) -> Package:
 
 def _missing(plan: Plan) -> BusinessRule:
     """Return the refusal of dependencies that nobody has."""
-    way = "Put its archive into FHIR_PACKAGE_DIR, install it first, or accept that it is missing."
+    way = "Put its archive into FHIR_PACKAGE_DIR, install it first, or accept missing dependencies."
     return BusinessRule(
         issues=[
             Issue("not-found", f"{dependent} depends on {name}#{wanted}, which cannot be found. {way}")
