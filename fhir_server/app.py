@@ -44,6 +44,7 @@ from fhir_server.packaging.registry import Registry as PackageRegistry
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
 from fhir_server.settings import Settings
+from fhir_server.store.concepts import MongoConceptStore
 from fhir_server.store.conformance import MongoConformance
 from fhir_server.store.driver import DatabaseError, Driver
 from fhir_server.store.jobs import MongoJobs
@@ -167,6 +168,7 @@ def compose(
     codes = terminology(settings.terminology)
     return Services(
         store=store,
+        concepts=MongoConceptStore(driver),
         packages=MongoPackages(driver),
         jobs=jobs,
         definitions=definitions,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from fhir_server.api.concepts import ConceptStore
 from fhir_server.api.editions import Reindexing
 from fhir_server.api.packages import Packages
 from fhir_server.api.ports import Clock, IdSource, Jobs, Reading, Store, Writing
@@ -43,6 +44,7 @@ class Services:
     """The parts of the server that interactions use."""
 
     store: Store
+    concepts: ConceptStore
     packages: Packages
     jobs: Jobs
     definitions: Definitions
@@ -118,7 +120,8 @@ class Call:
         return self._library(self.services.store.records(Scope(self.tenant)))
 
     def _library(self, records: Reading) -> TenantLibrary:
-        return TenantLibrary(self.tenant, records, self.services.packages, self.term, self.parameters)
+        services, concepts = self.services, self.services.concepts.of(self.tenant)
+        return TenantLibrary(self.tenant, records, services.packages, self.term, self.parameters, concepts)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

@@ -6,6 +6,7 @@ from asyncio import gather
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fhir_server.api.concepts import Concepts
 from fhir_server.api.criteria import Order, Term
 from fhir_server.api.packages import Packages
 from fhir_server.api.ports import Reading
@@ -25,6 +26,7 @@ class TenantLibrary:
     packages: Packages
     term: TermHash
     parameters: Parameters
+    concepts: Concepts | None = None
 
     async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
         """Return every version: the tenant's resources, newest first, up to 100, then packages, the latest first."""

@@ -24,7 +24,7 @@ from fhir_server.api.concepts import ABSTRACT, INACTIVE, StoredConcept, names, p
 
 Json = dict[str, Any]
 
-BLOCK = 32
+BLOCK = 16
 MAX_WORD = 32
 MAX_WORDS = 200  # of one concept
 

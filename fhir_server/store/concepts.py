@@ -22,12 +22,13 @@ from fhir_server.api.tenant import Tenant
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.store.concept_blocks import BLOCK, MAX_WORD, Json, folding, pack, pieces, unpack, unpack_one
 from fhir_server.store.concept_loading import Loading, drop
+from fhir_server.store.conformance import MongoConformance
 from fhir_server.store.driver import DURABLE, Driver
 
 SYSTEMS = "code_systems"
 MAX_SYSTEMS = 10_000
 MAX_REMEMBERED = 20_000  # concepts of all tenants; under 20 MB
-AT_ONCE = 500  # codes in one question
+AT_ONCE = 50  # codes in one question
 RAW: Json = {"raw": 1}
 LAST = "\U0010ffff"
 
@@ -44,15 +45,16 @@ class MongoConceptStore:
 
     def of(self, tenant: Tenant) -> MongoConcepts:
         """Return those of a tenant."""
-        return MongoConcepts(self._driver, tenant.database, self._remembered)
+        return MongoConcepts(self._driver, tenant, self._remembered)
 
 
 class MongoConcepts:
     """The stored code systems of one tenant."""
 
-    def __init__(self, driver: Driver, database: str, remembered: _Remembered) -> None:
+    def __init__(self, driver: Driver, tenant: Tenant, remembered: _Remembered) -> None:
         self._driver = driver
-        self._database = database
+        self._tenant = tenant
+        self._database = tenant.database
         self._remembered = remembered
 
     async def begin(self, head: Json, *, by: str, now: int) -> StoredSystem:
@@ -84,11 +86,17 @@ class MongoConcepts:
         await drop(self._driver, self._database, f"loading_{key}")
         for other in await self._read({"url": system.url, "version": system.version, "state": "ready"}):
             if other.key != key:
-                await self.remove(other.key)
+                await self._remove(other.key)
+        await self._changed()
         return msgspec.structs.replace(system, state="ready", count=count, finished=now)
 
     async def remove(self, key: str) -> bool:
         """Remove a code system or a load."""
+        is_removed = await self._remove(key)
+        await self._changed()
+        return is_removed
+
+    async def _remove(self, key: str) -> bool:
         delete: Json = {"q": {"_id": key}, "limit": 1}
         reply = await self._run({"delete": SYSTEMS, "deletes": [delete], "writeConcern": DURABLE})
         await self._drop(key)
@@ -194,6 +202,10 @@ class MongoConcepts:
         self._remembered[self._database, system.key, code] = concept
         if len(self._remembered) > MAX_REMEMBERED:
             self._remembered.popitem(last=False)
+
+    async def _changed(self) -> None:
+        """Let every worker forget what validation knew of the tenant's codes."""
+        await MongoConformance(self._driver).touch(self._tenant)
 
     async def _check(self, system: StoredSystem) -> None:
         """Raise Unavailable where nothing was found because the system is no more: another load took its place."""
