@@ -64,7 +64,7 @@ class Contents:
                 self.by_canonical.setdefault(canonical, []).append(entry)
             if entry.url:
                 self.by_url.setdefault(entry.url, []).append(entry)
-            for key in {entry.url.lower(), f"{entry.kind}/{entry.id}", f"urn:uuid:{entry.id}".lower()}:
+            for key in {entry.url.lower(), f"{entry.kind}/{entry.id}", f"/{entry.id}".lower()}:
                 self._alike.setdefault(key, []).append(entry)
 
     def find(self, reference: str, source: Entry) -> list[Entry]:
@@ -83,8 +83,10 @@ class Contents:
         """Return entries that a reference which leads nowhere may have meant."""
         url = reference.partition("#")[0].partition("/_history/")[0]
         _, kind, own = restful(url if is_absolute(url) else "http://x/" + url)
-        keys = (url, url.lower(), f"{kind}/{own}", f"urn:uuid:{own}".lower())
-        return next((self._alike[key] for key in keys if key in self._alike), [])
+        if kind:
+            found = self._alike.get(f"{kind}/{own}", []) or self._alike.get(url.lower(), [])
+            return found or [one for one in self._alike.get(f"urn:uuid:{own}".lower(), []) if one.kind == kind]
+        return self._alike.get(url.lower(), []) or self._alike.get("/" + url.rpartition(":")[2].lower(), [])
 
     def hint(self, reference: str) -> str:
         """Return a sentence about what the Bundle has instead, or nothing."""

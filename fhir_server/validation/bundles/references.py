@@ -29,6 +29,7 @@ def check_references(contents: Contents, links: dict[Entry, Links], report: Repo
             if reference.startswith("#") or "?" in reference:
                 continue
             found = contents.find(reference, entry)
+            report.spend(max(0, len(found) - 1))
             if found and not is_said and not entry.root and not is_absolute(reference):
                 report.add(place_of(entry, own, element), "business-rule", _UNBASED, "warning")
                 is_said = True
