@@ -48,6 +48,12 @@ ELEMENT_PROSE = {
     "meaningWhenMissing", "orderMeaning", "representation", "requirements", "short", "xpath",
 }  # fmt: skip
 PROSE = {"definition", "description", "extension", "comment", "documentation"}
+# The specification's own definitions have these extensions in places that the contexts they declare leave out.
+FURTHER_CONTEXTS = {
+    TYPE_EXTENSION: "ElementDefinition.type",
+    REGEX_EXTENSION: "ElementDefinition.type",
+    PROFILE_BASE + "structuredefinition-normative-version": "ElementDefinition",
+}
 # The extensions of an element, a type or a binding that say what a value must be.
 RULING_EXTENSIONS = {TYPE_EXTENSION, PROFILE_BASE + "elementdefinition-maxValueSet"}
 # Systems whose names of concepts are under a licence: the codes stay, as references, the names do not.
@@ -296,6 +302,8 @@ def compile_profiles(definitions: list[Json]) -> Json:
             kept = {name: definition[name] for name in STRUCTURE if name in definition}
             elements = _explicit(definition) if view == "differential" else definition[view]["element"]
             kept[view] = {"element": [_facts(element) for element in elements]}
+            if further := FURTHER_CONTEXTS.get(definition["url"]):
+                kept["context"] = [*kept["context"], {"type": "element", "expression": further}]
             rows[definition["url"]] = {"resourceType": "StructureDefinition", **kept}
     return dict(sorted(rows.items()))
 

@@ -36,8 +36,7 @@ class Differential:
 
     def apply(self, elements: Sequence[Json]) -> None:
         """Lay the elements on the tree, in their order. Raises SnapshotError."""
-        if len(elements) > MAX_ELEMENTS:
-            raise SnapshotError(f"the differential has more than {MAX_ELEMENTS} elements", code="too-costly")
+        self._sources.spend(len(elements))
         ways: list[tuple[Step, ...]] = []
         for element in elements:
             way = steps_of(element, ways[-1] if ways else ())

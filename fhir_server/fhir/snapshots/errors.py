@@ -7,7 +7,8 @@ class SnapshotError(Exception):
     """A StructureDefinition contradicts its base or itself, or names what is not known.
 
     `element` is the id (or, without one, the path) of the element of the differential that is wrong, empty for the
-    structure itself; `code` an issue type: not-found, structure, value, business-rule, too-costly or not-supported.
+    structure itself; `structure` the canonical URL of the profile that is, which may be one of the bases; `code` an
+    issue type: not-found, required, structure, value, business-rule, too-costly or not-supported.
     """
 
     def __init__(self, text: str, *, element: str = "", code: str = "structure") -> None:
@@ -15,3 +16,4 @@ class SnapshotError(Exception):
         self.text = text
         self.element = element
         self.code = code
+        self.structure = ""

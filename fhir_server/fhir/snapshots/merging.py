@@ -14,8 +14,6 @@ from fhir_server.fhir.snapshots.tree import PLACE
 
 Json = dict[str, Any]
 
-# Lists to which a profile adds; every other list it gives stands for the whole.
-_ADDED_TO = ("condition", "alias", "mapping", "code")
 _VALUES = ("fixed", "pattern")
 _BINDABLE = {"code", "Coding", "CodeableConcept", "Quantity", "string", "uri"}
 MAX_VALUE_SET = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
@@ -32,8 +30,6 @@ def merged(base: Json, change: Json, where: str) -> Json:
             _put_value(facts, name, value, where)
         elif name in _RULES:
             _RULES[name](facts, value, where)
-        elif name in _ADDED_TO:
-            facts[name] = [*facts.get(name, []), *(item for item in value if item not in facts.get(name, []))]
         else:
             facts[name] = value
     _check_cardinality(facts, where)
@@ -117,6 +113,10 @@ def _put_constraints(facts: Json, value: list[Json], where: str) -> None:
     facts["constraint"] = [row for row in facts.get("constraint", []) if row.get("key") not in keys] + value
 
 
+def _put_conditions(facts: Json, value: list[str], where: str) -> None:
+    facts["condition"] = list(dict.fromkeys([*facts.get("condition", []), *value]))
+
+
 def _put_extensions(facts: Json, value: list[Json], where: str) -> None:
     urls = {row.get("url") for row in value}
     facts["extension"] = [row for row in facts.get("extension", []) if row.get("url") not in urls] + value
@@ -166,6 +166,7 @@ _RULES: dict[str, Callable[[Json, Any, str], None]] = {
     "max": _put_max,
     "type": _put_types,
     "constraint": _put_constraints,
+    "condition": _put_conditions,
     "extension": _put_extensions,
     "contentReference": _put_content_reference,
     "slicing": _put_slicing,

@@ -20,6 +20,8 @@ Grow = Callable[[Json, "Sources"], Node]
 
 PREFIX = "http://hl7.org/fhir/StructureDefinition/"
 MAX_BASES = 32
+# Elements of all the differentials that one snapshot needs.
+MAX_CHANGES = 10_000
 
 
 class Sources:
@@ -30,6 +32,13 @@ class Sources:
         self._grow = grow
         self._making = making
         self._trees: dict[str, Node] = {}
+        self._spent = [0]
+
+    def spend(self, changes: int) -> None:
+        """Count the elements of a differential. Raises SnapshotError when there are too many of them."""
+        self._spent[0] += changes
+        if self._spent[0] > MAX_CHANGES:
+            raise SnapshotError(f"the differentials have more than {MAX_CHANGES} elements", code="too-costly")
 
     def tree(self, canonical: str, where: str = "") -> Node:
         """Return the snapshot of a structure. Raises SnapshotError when it is not known or stands on itself."""
@@ -58,7 +67,7 @@ class Sources:
         if len(self._making) >= MAX_BASES:
             raise SnapshotError(f"more than {MAX_BASES} profiles stand on each other", code="too-costly")
         sources = Sources(self._resolve, self._grow, (*self._making, url))
-        sources._trees = self._trees
+        sources._trees, sources._spent = self._trees, self._spent
         return sources
 
 

@@ -134,7 +134,17 @@ def test_too_many_slices() -> None:
 
 
 def test_too_large_a_differential() -> None:
-    assert _refused(profile(PATIENT, *[at("Patient.name")] * 20_001)).code == "too-costly"
+    assert _refused(profile(PATIENT, *[at("Patient.name")] * 10_001)).code == "too-costly"
+    first = profile(PATIENT, *[at("Patient.name")] * 5_000, name="first")
+    mine = profile(PATIENT, *[at("Patient.name")] * 5_001, base=MINE + "first")
+    assert _refused(mine, first).code == "too-costly"
+
+
+def test_the_structure_at_fault_is_named() -> None:
+    first = profile(PATIENT, at("Patient.nickname"), name="first")
+    error = _refused(profile(PATIENT, base=MINE + "first"), first)
+    assert (error.structure, error.element) == (MINE + "first", "Patient.nickname")
+    assert _refused(profile(PATIENT, at("Patient.nickname"))).structure == MINE + "mine"
 
 
 def test_too_large_a_snapshot() -> None:

@@ -18,6 +18,12 @@ def test_a_profile_that_says_nothing_is_its_base() -> None:
     assert snapshot(profile("Patient"), lambda _: None) == base["snapshot"]["element"]
 
 
+def test_a_type_has_the_snapshot_it_is_published_with() -> None:
+    base = core_structure(CORE + "Patient")
+    assert base is not None
+    assert snapshot(base, lambda _: None) == base["snapshot"]["element"]
+
+
 def test_what_is_said_stands_and_the_rest_is_inherited() -> None:
     found = snap(profile("Patient", at("Patient.gender", min=1, mustSupport=True)))
     gender = found["Patient.gender"]
