@@ -15,7 +15,7 @@ from fhir_server.api.packages import PackageResource
 from fhir_server.fhir.json import JsonError, decode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.packaging.archive import File
-from fhir_server.packaging.manifest import Manifest
+from fhir_server.packaging.manifest import PATH, Manifest
 
 Json = dict[str, Any]
 
@@ -41,7 +41,7 @@ class Judge:
     def wants(self, path: str) -> bool:
         """Whether a file can be content: JSON directly in a folder for it, the indexes and the manifest excepted."""
         folder, _, name = path.rpartition("/")
-        return folder in self.manifest.folders and name.endswith(".json") and not name.startswith((".", "package.json"))
+        return folder in self.manifest.folders and name.endswith(".json") and name[0] != "." and path != PATH
 
     def take(self, found: Iterator[File], size: int) -> list[PackageResource] | None:
         """Return the resources of the next files of about `size` bytes together, or None when there are no more."""

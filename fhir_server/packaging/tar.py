@@ -58,21 +58,23 @@ class Entry:
 def entries(read: Read) -> Iterator[Entry]:
     """Yield the entries of a tar stream. Raises TarError; `read` gives fewer bytes than asked only at the end."""
     described: dict[str, str] = {}
-    while header := read(BLOCK):
+    header = read(BLOCK)
+    if not header:
+        raise TarError("The archive is empty.")
+    while header.strip(b"\0"):
         if len(header) < BLOCK:
             raise TarError("The tar archive breaks off before its end.")
-        if not header.strip(b"\0"):
-            return
         kind = header[156:157]
         if kind in (b"x", b"g", b"L"):
             described |= _description(_entry(header, read, {}), kind)
-            continue
-        entry = _entry(header, read, described)
-        if kind not in (b"0", b"\0", b"5", b"7"):
-            raise TarError("is no file and no folder; a package has no links and devices", entry.name)
-        described = {}
-        yield entry
-        entry.skip()
+        else:
+            entry = _entry(header, read, described)
+            if kind not in (b"0", b"\0", b"5", b"7"):
+                raise TarError("is no file and no folder; a package has no links and devices", entry.name)
+            described = {}
+            yield entry
+            entry.skip()
+        header = read(BLOCK)
 
 
 def _entry(header: bytes, read: Read, described: dict[str, str]) -> Entry:
@@ -106,9 +108,9 @@ def _records(raw: bytes) -> dict[str, str]:
     while raw:
         digits, _, _ = raw.partition(b" ")
         length = int(digits) if digits.isdigit() and len(digits) < 7 else 0
-        if not len(digits) < length <= len(raw):
+        if not len(digits) + 1 < length <= len(raw) or raw[length - 1 : length] != b"\n":
             raise TarError("An extended header of the tar archive is damaged.")
-        key, _, value = raw[len(digits) + 1 : length].rstrip(b"\n").partition(b"=")
+        key, _, value = raw[len(digits) + 1 : length - 1].partition(b"=")
         raw = raw[length:]
         if key == b"path":
             found["path"] = _text(value)
