@@ -1,7 +1,7 @@
 # What README, CI and people run. Everything happens in .venv; nothing is installed elsewhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check docs-check bench search engine lock clean
+.PHONY: help setup demo serve test check docs-check bench search validation engine lock clean
 
 # The first Python that is new enough; say PYTHON=... for another.
 CANDIDATES = python3 python3.14 python3.13 python3.12 python3.11
@@ -44,10 +44,10 @@ check: setup ## style, types, layers; and which files are longest
 docs-check: setup ## links of the documentation, and the references against the code
 	@$(BIN)/python -m pytest tests/unit/test_docs.py tests/unit/test_settings.py
 
-bench: setup ## measure against the database and the HTTP server alone; `make bench search` how searches grow with the data
-	@$(BIN)/python -m tests.benchmarks $(filter search,$(MAKECMDGOALS)) $(ARGS)
+bench: setup ## measure against the database and the HTTP server alone; `make bench search` how searches grow, `make bench validation` what profiles and codes cost
+	@$(BIN)/python -m tests.benchmarks $(filter search validation,$(MAKECMDGOALS)) $(ARGS)
 
-search: bench
+search validation: bench
 	@:
 
 engine: ## build secantusd-rs, the faster embedded database, in .engine (5 minutes, once; needs cargo)

@@ -32,6 +32,7 @@ from tests.benchmarks.measuring import Row, Side, measure
 from tests.benchmarks.patients import transaction
 from tests.benchmarks.processes import machine, memory_megabytes
 from tests.benchmarks.search import command as search
+from tests.benchmarks.validation import command as validation
 from tests.benchmarks.works import Work, database_of, works
 from tests.running import ROOT, RunningServer, running_server
 
@@ -152,5 +153,7 @@ def _port(server: RunningServer) -> int:
 if __name__ == "__main__":
     if sys.argv[1:2] == ["search"]:
         search.main(sys.argv[2:])
+    elif sys.argv[1:2] == ["validation"]:
+        validation.main(sys.argv[2:])
     else:
         main()
