@@ -12,7 +12,7 @@ from fhir_server.validation.profiles.bindings import binding_rules, maximum
 from fhir_server.validation.profiles.constraints import constraint_rules, keys
 from fhir_server.validation.profiles.discriminators import KINDS, all_of, condition_of, is_reachable
 from fhir_server.validation.profiles.members import Check, Kind, Member, all_rules, check_of, inner, object_rule
-from fhir_server.validation.profiles.nested import profile_rules, resource_types
+from fhir_server.validation.profiles.nested import profile_rules, resource_rule
 from fhir_server.validation.profiles.references import reference_rules
 from fhir_server.validation.profiles.rules import Rule, value_rules
 from fhir_server.validation.profiles.run import Run
@@ -22,7 +22,6 @@ from fhir_server.validation.profiles.steps import parsed, urls_of
 
 Json = dict[str, Any]
 
-_CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SYSTEM = "http://hl7.org/fhirpath/"
 _RESOURCES = ("Resource", "DomainResource")
 
@@ -71,10 +70,8 @@ class Compiler:
         rows = slot.types()
         if rows in [one.types() for one in above]:
             return []
-        codes = frozenset(str(row.get("code")) for row in rows)
-        profiles = [url for row in rows for url in row.get("profile") or (_CORE + str(row.get("code")),)]
-        types = [] if not codes or not codes.isdisjoint(_RESOURCES) else [resource_types(codes, slot.title, self._by)]
-        return types + profile_rules({"profile": profiles}, slot.title, self._by)
+        is_any = not rows or any(row.get("code") in _RESOURCES and not row.get("profile") for row in rows)
+        return [] if is_any else [resource_rule(rows, slot.title, self._by)]
 
     def _is_bound_already(self, definition: Json, base: Element | None, others: list[Json]) -> bool:
         binding = definition.get("binding")
@@ -125,6 +122,8 @@ class Compiler:
         for name, child in slot.children.items():
             if is_primitive and name not in ("id", "extension"):
                 continue
+            if len(slot.types()) != 1 and slot.name.endswith("[x]") and self._element(child, kind) is None:
+                continue  # it is an element of another type of the choice
             over = tuple(one.children[name] for one in above if name in one.children)
             check = self._member(child, "Element" if is_primitive else kind, over)
             if check is not None:
@@ -152,12 +151,15 @@ class Compiler:
         has_rules = member.low is not None or member.high is not None or member.banned or member.slicing
         return check_of(member) if has_rules or any(kind.rule for kind in member.kinds.values()) else None
 
-    def _base(self, slot: Slot, owner: str) -> Element:
+    def _element(self, slot: Slot, owner: str) -> Element | None:
         definition = self._definitions.types[owner]
-        bare = slot.name.removesuffix("[x]")
-        base = definition.element(bare)
+        base = definition.element(slot.name.removesuffix("[x]"))
         if base is None:
             base = next((e for e in definition.elements if e.choice and slot.name in e.json_names()), None)
+        return base
+
+    def _base(self, slot: Slot, owner: str) -> Element:
+        base = self._element(slot, owner)
         if base is None:
             raise ProfileError(slot.id, f"{owner} has no element {slot.name}.")
         return base

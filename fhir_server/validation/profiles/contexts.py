@@ -43,14 +43,9 @@ def _fits(kind: Any, expression: str, holder: Holder, run: Run) -> bool:
     if kind == "fhirpath":
         return _is_selected(expression, holder, run)
     name = expression.removeprefix(_DEFINITION).rpartition("#")[2]
-    if name in holder.paths or name in r4().ancestors(holder.kind):
+    if name == "Element" or name in holder.paths or name in r4().ancestors(holder.kind):
         return True
-    # Every element is one, resources are not; what is no type and no path of R4 is not for us to judge.
-    return (name == "Element" and not _is_resource(holder.kind)) or name.partition(".")[0] not in r4().types
-
-
-def _is_resource(kind: str) -> bool:
-    return kind in r4().types and r4().types[kind].kind == "resource"
+    return name.partition(".")[0] not in r4().types  # what is no path of R4 is not for us to judge
 
 
 def _is_selected(expression: str, holder: Holder, run: Run) -> bool:

@@ -16,15 +16,25 @@ from fhir_server.validation.profiles.types import core_type
 Json = dict[str, Any]
 
 
-def resource_types(codes: frozenset[str], title: str, by: str) -> Rule:
-    """Return the rule of a place where only resources of some types may stand."""
-    text = f"{title} is a resource of type {' or '.join(sorted(codes))}{by}"
+def resource_rule(rows: list[Json], title: str, by: str) -> Rule:
+    """Return the rule of a place for resources: of which types they may be, and with which profiles."""
+    codes = [str(row.get("code")) for row in rows]
+    rules = [_of_type(row, title, by) for row in rows]
+    text = f"{title} is a resource of type {' or '.join(codes)}{by}"
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
         kind = value.get("resourceType") if type(value) is dict else None
-        if type(kind) is not str or not codes.isdisjoint(r4().ancestors(kind)):
+        if type(kind) is not str:
             return None
-        return refuse("structure", text)
+        lineage = (*r4().ancestors(kind), "Resource")
+        fitting = [rule for code, rule in zip(codes, rules, strict=True) if code in lineage]
+        if not fitting:
+            return refuse("structure", text)
+        if len(fitting) == 1:
+            return None if fitting[0] is None else fitting[0](value, beside, run)
+        quiet = run.quietly()
+        found = [None if rule is None else rule(value, beside, quiet) for rule in fitting]
+        return None if None in found else refuse("structure", f"{title} conforms to no profile that may stand here{by}")
 
     return check
 
@@ -67,3 +77,8 @@ def _one_of(urls: list[str], title: str, by: str) -> Rule:
 def _unknown(urls: list[str], title: str, by: str) -> Findings:
     text = f"{title} was not checked against {', '.join(urls)}: nobody knows that profile{by}"
     return [Finding("not-found", text, severity="warning")]
+
+
+def _of_type(row: Json, title: str, by: str) -> Rule | None:
+    """Return the rule of the profiles of one type, None where it has none."""
+    return next(iter(profile_rules(row, title, by)), None)

@@ -116,7 +116,7 @@ def _resolved(node: Node, run: Run) -> Node:
 def slots_below(slot: Slot, step: Step) -> list[Slot]:
     """Return the elements of the profile that a step leads to: the element, and the slices of it that must be there."""
     if step.kind == _NAME:
-        child = slot.children.get(step.text) or slot.children.get(step.text + "[x]")
+        child = _child(slot, step.text)
         return [] if child is None else [child, *required_slices(child)]
     if step.kind == _EXTENSION:
         whole = slot.children.get("extension")
@@ -124,6 +124,15 @@ def slots_below(slot: Slot, step: Step) -> list[Slot]:
     if step.kind == _TYPE:
         return [one for one in slot.slices if step.text in [row.get("code") for row in one.types()]] or [slot]
     return [slot]  # what is asked of the target is said with the reference
+
+
+def _child(slot: Slot, name: str) -> Slot | None:
+    """Return the element of that name; a choice may be written `value[x]` or with its type, `valueQuantity`."""
+    found = slot.children.get(name) or slot.children.get(name + "[x]")
+    if found is None:
+        rows = slot.children.items()
+        found = next((one for key, one in rows if key.startswith(name) and key[len(name) :][:1].isupper()), None)
+    return found
 
 
 def slots_at(slot: Slot, steps: Sequence[Step]) -> list[Slot]:
