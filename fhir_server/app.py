@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from fhir_server.api.operation import JobProgress
 from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import JobRecord
 from fhir_server.api.tenant import Scope, Tenant
+from fhir_server.api.terminology import RemoteServer
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.json import decode_stored
 from fhir_server.http.errors import status_line
@@ -36,6 +38,7 @@ from fhir_server.interactions.services import Call, Limits, Services
 from fhir_server.interactions.settling import REINDEX, Settler
 from fhir_server.interactions.sources import Sources
 from fhir_server.kernel.jobs import JobRunner
+from fhir_server.kernel.ports import close as close_terminology
 from fhir_server.kernel.ports import terminology
 from fhir_server.kernel.registry import Registry, build, discover
 from fhir_server.packaging.folder import Folder
@@ -125,6 +128,8 @@ class App:
             with suppress(asyncio.CancelledError):
                 await task
         self._fhir = None
+        if self.services is not None:
+            await close_terminology(self.services.terminology)
         if self._store is not None:
             await self._store.close()
 
@@ -165,7 +170,7 @@ def compose(
     knowledge = KnowledgeOfTenants(MongoConformance(driver))
     following = Following(sets, settler, knowledge, Pace.of(settings.reindex_grace_seconds))
     store.observe(DefinitionObserver(editions, following, settler, knowledge))
-    codes = terminology(settings.terminology)
+    codes = terminology(settings.terminology, _remote(settings))
     return Services(
         store=store,
         concepts=MongoConceptStore(driver),
@@ -217,6 +222,25 @@ async def packages_of(settings: Settings, tenant_name: str) -> AsyncIterator[Pac
         yield packager(settings, driver).of(tenant)
     finally:
         await driver.close()
+
+
+def _remote(settings: Settings) -> RemoteServer | None:
+    """Return the terminology server that is asked about what is not known here, or None."""
+    if not settings.terminology_remote:
+        return None
+    rows = (row.partition(":") for row in settings.terminology_remote_headers)
+    headers = [(name.strip(), value.strip()) for name, _, value in rows]
+    if settings.terminology_remote_token_file:
+        token = Path(settings.terminology_remote_token_file).read_text(encoding="utf-8").strip()
+        headers.append(("authorization", f"Bearer {token}"))
+    return RemoteServer(
+        settings.terminology_remote,
+        tuple(headers),
+        settings.terminology_remote_timeout_ms / 1000,
+        settings.terminology_remote_cache_seconds,
+        settings.terminology_remote_systems,
+        settings.terminology_remote_sends == "value-sets",
+    )
 
 
 @dataclass(frozen=True, slots=True)

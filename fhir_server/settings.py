@@ -71,6 +71,16 @@ def _registry(url: str) -> str:
     return ""
 
 
+def _headers(rows: tuple[str, ...]) -> str:
+    names = (row.partition(":")[0].strip() for row in rows)
+    good = all(":" in row for row in rows) and all(n.replace("-", "").isalnum() and n.isascii() for n in names)
+    return "" if good else "must be headers such as `X-Api-Key: abc`"
+
+
+def _file(path: str) -> str:
+    return "" if path == "" or Path(path).is_file() else "must name a file that can be read"
+
+
 def _database_prefix(prefix: str) -> str:
     if 1 <= len(prefix) <= 24 and prefix[0].isalpha() and prefix.isascii() and prefix.replace("_", "a").isalnum():
         return ""
@@ -154,6 +164,33 @@ class Settings:
 
     # Plugins
     terminology: str = setting("local", "The terminology service, by the name of its entry point.")
+    terminology_remote: str = setting(
+        "", "A FHIR terminology server to ask about what is not known here; empty asks none.", check=_base_url
+    )
+    terminology_remote_headers: tuple[str, ...] = setting(
+        (),
+        "What to send it with each request, as `Name: value`, comma-separated.",
+        check=_headers,
+        secret=True,
+    )
+    terminology_remote_token_file: str = setting(
+        "", "A file whose content is sent to it as a bearer token; read at the start.", check=_file
+    )
+    terminology_remote_timeout_ms: int = setting(
+        5000, "How long to wait for its answer, in milliseconds.", least=50, most=60_000
+    )
+    terminology_remote_cache_seconds: int = setting(
+        3600, "How long its answers are remembered.", least=0, most=7 * 24 * 3600
+    )
+    terminology_remote_systems: tuple[str, ...] = setting(
+        (),
+        "Beginnings of the URLs of code systems and value sets it may be asked about, comma-separated; none means all.",
+    )
+    terminology_remote_sends: str = setting(
+        "codes",
+        "What may be sent to it: codes and URLs alone, or also a tenant's own value sets, which it cannot have.",
+        choices=("codes", "value-sets"),
+    )
 
     # Logs
     log_level: str = setting("info", "What is logged.", choices=("debug", "info", "warning", "error"))

@@ -31,6 +31,7 @@ from fhir_server.api import (
     Parameters,
     Position,
     Stored,
+    Terminology,
     Updated,
     ValidationPolicy,
     decode_stored,
@@ -243,6 +244,10 @@ class Server:
     @property
     def library(self) -> Library:
         return Shelf(self.records)
+
+    @property
+    def terminology(self) -> Terminology:
+        raise NotImplementedError("no operation here asks about codes")
 
     async def execute(self, bundle: Json) -> Json:
         self.executed.append(bundle)

@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
+from types import NoneType
 from typing import Any
 
-from fhir_server.api import InvalidRequest, Json, NotFound, OperationContext, Parameters, decode_stored
+from fhir_server.api import Failure, InvalidRequest, Json, NotFound, OperationContext, Parameters, decode_stored
 from terminology import TERMINOLOGY
 from terminology.composing import Composer
-from terminology.failures import Broken, TerminologyError
+from terminology.elsewhere import content, is_undecided, sent
+from terminology.failures import Broken, Contentless, TerminologyError, Unknown
 from terminology.issues import refusal
 from terminology.languages import Languages
+from terminology.remote import Remote
 from terminology.shapes import shaped
 from terminology.sources import Sources, VersionRules
 from terminology.statuses import supplements_of
@@ -25,17 +28,78 @@ PARAMETER = "http://hl7.org/fhir/StructureDefinition/valueset-expansion-paramete
 Answering = Callable[[OperationContext], Awaitable[Json]]
 
 
+# Which operations a terminology server elsewhere is asked in, by the module of their handler.
+ELSEWHERE = {
+    "expand": "ValueSet/$expand",
+    "lookup": "CodeSystem/$lookup",
+    "subsumes": "CodeSystem/$subsumes",
+    "translate": "ConceptMap/$translate",
+    "validate_code": "ValueSet/$validate-code",
+    "validate_system_code": "CodeSystem/$validate-code",
+}
+
+
 def answering(handler: Answering) -> Answering:
-    """Let what goes wrong about codes leave the handler as a failure of the request."""
+    """Let what goes wrong about codes leave the handler as a failure of the request.
+
+    What is not known here is asked of the terminology server of the settings, if they name one.
+    """
+    path = ELSEWHERE.get(handler.__module__.rpartition(".")[2], "")
 
     @wraps(handler)
     async def answer(context: OperationContext) -> Json:
         try:
-            return await handler(context)
+            found = await handler(context)
         except TerminologyError as error:
-            raise refusal(error) from error
+            return await _told(context, path, error) or _refuse(error)
+        except Failure as failure:
+            cause = failure.__cause__
+            told = await _told(context, path, cause) if isinstance(cause, TerminologyError) else None
+            if told is None:
+                raise
+            return told
+        if path.endswith("validate-code") and is_undecided(found):
+            return await _told(context, path, None) or found
+        return found
 
     return answer
+
+
+def _refuse(error: TerminologyError) -> Json:
+    raise refusal(error) from error
+
+
+async def _told(context: OperationContext, path: str, error: TerminologyError | None) -> Json | None:
+    """Return what the server elsewhere answers, or None where it is not asked or does not know either.
+
+    Raises Unavailable where it gives no answer: then nobody can tell, and this server must not say no.
+    """
+    service: Any = context.server.terminology
+    remote: Remote | None = getattr(service, "remote", None)
+    if remote is None or not path or not isinstance(error, (Unknown, Contentless, NoneType)):
+        return None
+    said = context.parameters
+    about = error.url if error is not None else str(said.one("system") or said.one("url") or "")
+    if not remote.may_ask(about) or (said.all("tx-resource") and not remote.server.sends_value_sets):
+        return None
+    try:
+        rows = await _content(context, path, remote)
+        return None if rows is None else await remote.call(path, [*sent(said, rows), *rows])
+    except TerminologyError as other:
+        raise refusal(other) from other
+
+
+async def _content(context: OperationContext, path: str, remote: Remote) -> list[Json] | None:
+    """Return the resources to send with a call, or None where they may not be sent."""
+    rows = [{"name": "tx-resource", "resource": r} for r in context.parameters.all("tx-resource")]
+    if not path.startswith("ValueSet/"):
+        return None if context.resource_id else rows
+    try:
+        resource = await _resource(context)
+    except Unknown:
+        return rows
+    own = await content(sources(context), resource, remote)
+    return None if own is None else [*own, *rows]
 
 
 def sources(context: OperationContext, supplements: Sequence[str] = (), given: Sequence[Json] = ()) -> Sources:

@@ -221,7 +221,8 @@ class Checker:
         is_unfinished = source is not None and source.is_partial and source.get(verdict.code) is None
         if (is_unfinished or verdict.unknown_system) and (known or _draws_on(value_set, verdict.system)):
             verdict.is_undecided = True
-        if not verdict.causing_system and not (is_unfinished and self._may_hold(verdict)):
+        is_untold = verdict.causing_system or (is_unfinished and self._may_hold(verdict)) or not verdict.is_member
+        if not is_untold:
             self._miss(verdict, coding, place)
         elif verdict.causing_system:
             verdict.is_member = False

@@ -5,13 +5,14 @@ TerminologyError
 ├── Contentless   a code system whose codes the server was not given
 ├── Unsupported   a filter or a meaning that this service does not know
 ├── Broken        a resource that contradicts itself; `expression` says where in it
+├── Unreachable   the terminology server that would know does not answer
 ├── TooMany       more codes than were asked for
 └── TooHard       more work than one request may make
 """
 
 from __future__ import annotations
 
-from fhir_server.api import Failure, NotFound, NotSupported, TooCostly, Unprocessable
+from fhir_server.api import Failure, NotFound, NotSupported, TooCostly, Unavailable, Unprocessable
 
 
 class TerminologyError(Exception):
@@ -68,6 +69,17 @@ class Broken(TerminologyError):
     def failure(self) -> Failure:
         """Return invalid, with the place."""
         return Unprocessable(str(self), expression=self.expression)
+
+
+class Unreachable(TerminologyError):
+    """The terminology server of the settings gave no answer that can be used; `what` says how it failed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"It is not known here, and the terminology server that is asked then {what}.")
+
+    def failure(self) -> Failure:
+        """Return transient: to ask again later may help."""
+        return Unavailable(str(self), retry_after=10)
 
 
 class TooMany(TerminologyError):

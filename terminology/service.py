@@ -1,25 +1,58 @@
-"""The terminology port over the resources of the tenant and of FHIR itself. See fhir_server.api.Terminology."""
+"""The port to the terminology service, over what is known here and, where the settings name one, a server elsewhere.
+
+https://hl7.org/fhir/R4/terminology-service.html. See fhir_server.api.Terminology.
+"""
 
 from __future__ import annotations
 
-from fhir_server.api import Coding, Concept, Expansion, Failure, Library, Membership, NotFound, NotSupported
-from terminology import explaining
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from fhir_server.api import (
+    Coding,
+    Concept,
+    Expansion,
+    Failure,
+    Json,
+    Library,
+    Membership,
+    NotFound,
+    NotSupported,
+    RemoteServer,
+)
+from terminology import elsewhere, explaining
 from terminology.checking import Checker
 from terminology.codesystem import CodeSystem
 from terminology.composing import Composer
-from terminology.failures import Contentless, TerminologyError, TooMany
+from terminology.failures import Contentless, TerminologyError, TooMany, Unknown, Unsupported
+from terminology.remote import Remote
 from terminology.sources import Memory, Sources
 from terminology.statuses import supplements_of
 from terminology.valueset import Entry, ValueSet
 from terminology.verdicts import Place, Rules
 from terminology.versions import split
 
+_T = TypeVar("_T")
+
 
 class LocalTerminology:
-    """Answers from CodeSystem and ValueSet resources; what it parsed it remembers, by content."""
+    """Answers from CodeSystem and ValueSet resources; what it parsed it remembers, by content.
 
-    def __init__(self) -> None:
-        self.memory = Memory()
+    With a `remote` it asks another terminology server about what is not known here, and about nothing else.
+    """
+
+    def __init__(self, memory: Memory | None = None, remote: Remote | None = None) -> None:
+        self.memory = memory or Memory()
+        self.remote = remote
+
+    def with_remote(self, server: RemoteServer) -> LocalTerminology:
+        """Return a service that knows what this one does, and asks that server about the rest."""
+        return LocalTerminology(self.memory, Remote(server))
+
+    async def close(self) -> None:
+        """Give back what the service holds."""
+        if self.remote is not None:
+            await self.remote.close()
 
     async def expand(self, library: Library, value_set: str, limit: int = 10_000) -> Expansion:
         """Return the codes of a value set."""
@@ -27,7 +60,7 @@ class LocalTerminology:
             found = await Composer(Sources(library, self.memory)).named(value_set)
             return _expansion(found, limit)
         except TerminologyError as error:
-            raise error.failure() from error
+            return await self._told(error, lambda remote: self._expand(remote, library, value_set, limit))
 
     async def contains(self, library: Library, value_set: str, system: str, code: str) -> bool:
         """Whether a value set holds a code."""
@@ -35,16 +68,42 @@ class LocalTerminology:
             found = await Composer(Sources(library, self.memory)).named(value_set)
             return system in found.open_systems or found.find(system, code) is not None
         except TerminologyError as error:
-            raise error.failure() from error
+            coding = Coding(system, code)
+            return await self._told(error, lambda remote: self._contains(remote, library, value_set, coding))
 
     async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
         """Say whether a value set, or its own code system, holds a coding."""
         try:
-            return await self._checked(library, coding, value_set)
+            said = await self._checked(library, coding, value_set)
+        except (Unknown, Contentless, Unsupported) as error:
+            said = Membership(None, str(error))
         except Failure as failure:
             return Membership(None, failure.issues[0].diagnostics)
         except TerminologyError as error:
             return Membership(None, str(error))
+        about = coding.system or split(value_set)[0]
+        if said.holds is not None or self.remote is None or not self.remote.may_ask(about):
+            return said
+        try:
+            return await self._check(self.remote, library, coding, value_set) or said
+        except TerminologyError as error:
+            return Membership(None, f"{said.text} {error}")
+
+    async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
+        """Return the codes that the code subsumes, itself included."""
+        try:
+            source, own = await self._subsuming(library, system, code)
+        except TerminologyError as error:
+            return await self._told(error, lambda remote: _related(remote, system, code, "is-a"))
+        return frozenset({own, *source.descendants(own)})
+
+    async def above(self, library: Library, system: str, code: str) -> frozenset[str]:
+        """Return the codes that subsume the code, itself included."""
+        try:
+            source, own = await self._subsuming(library, system, code)
+        except TerminologyError as error:
+            return await self._told(error, lambda remote: _related(remote, system, code, "generalizes"))
+        return frozenset({own, *source.ancestors(own)})
 
     async def _checked(self, library: Library, coding: Coding, value_set: str) -> Membership:
         found, named = Sources(library, self.memory), None
@@ -68,23 +127,10 @@ class LocalTerminology:
             await found.named_supplements()
         return found, await Composer(found).named(value_set)
 
-    async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
-        """Return the codes that the code subsumes, itself included."""
-        source, own = await self._subsuming(library, system, code)
-        return frozenset({own, *source.descendants(own)})
-
-    async def above(self, library: Library, system: str, code: str) -> frozenset[str]:
-        """Return the codes that subsume the code, itself included."""
-        source, own = await self._subsuming(library, system, code)
-        return frozenset({own, *source.ancestors(own)})
-
     async def _subsuming(self, library: Library, system: str, code: str) -> tuple[CodeSystem, str]:
-        try:
-            source = await Sources(library, self.memory).code_system(system)
-        except TerminologyError as error:
-            raise error.failure() from error
+        source = await Sources(library, self.memory).code_system(system)
         if not source.has_content:
-            raise Contentless(system, source.version).failure()
+            raise Contentless(system, source.version)
         if not source.subsumes_by_hierarchy:
             raise NotSupported(
                 f"The hierarchy of {system} is {source.head['hierarchyMeaning']}: no code of it subsumes another."
@@ -94,7 +140,47 @@ class LocalTerminology:
             raise NotFound(f"The code system {system} has no code {code[:64]!r}.")
         return source, node.code
 
+    async def _told(self, error: TerminologyError, ask: Callable[[Remote], Awaitable[_T | None]]) -> _T:
+        """Return what the remote server says of what is not known here; raises the failure where it says nothing."""
+        if self.remote is None or not isinstance(error, (Unknown, Contentless)) or not self.remote.may_ask(error.url):
+            raise error.failure() from error
+        try:
+            told = await ask(self.remote)
+        except TerminologyError as other:
+            raise other.failure() from error
+        if told is None:
+            raise error.failure() from error
+        return told
 
+    async def _content(self, remote: Remote, library: Library, value_set: str) -> list[Json] | None:
+        found = Sources(library, self.memory)
+        try:
+            resource = await found.value_set(*split(value_set))
+        except Unknown:
+            return []
+        return await elsewhere.content(found, resource, remote)
+
+    async def _check(self, remote: Remote, library: Library, coding: Coding, value_set: str) -> Membership | None:
+        rows = await self._content(remote, library, value_set) if value_set else []
+        return None if rows is None else await elsewhere.check(remote, coding, value_set, rows)
+
+    async def _contains(self, remote: Remote, library: Library, value_set: str, coding: Coding) -> bool | None:
+        told = await self._check(remote, library, coding, value_set)
+        return None if told is None else told.holds
+
+    async def _expand(self, remote: Remote, library: Library, value_set: str, limit: int) -> Expansion | None:
+        rows = await self._content(remote, library, value_set)
+        return None if rows is None else await elsewhere.expand(remote, value_set, rows, limit)
+
+
+async def _related(remote: Remote, system: str, code: str, op: str) -> frozenset[str] | None:
+    """Return the codes below or above a code; None where the remote server does not know it."""
+    found = await elsewhere.expand(remote, system, elsewhere.below(system, code, op), MAX_RELATED)
+    codes = frozenset(c.code for c in found.concepts) if found is not None else frozenset()
+    return codes or None
+
+
+MAX_RELATED = 10_000
 _CODING = Place("coding")
 
 

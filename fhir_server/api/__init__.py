@@ -72,7 +72,7 @@ from fhir_server.api.operation import (
 from fhir_server.api.ports import Clock, IdSource, Reading, Store, Writing
 from fhir_server.api.records import Draft, Index, Page, Stored
 from fhir_server.api.tenant import Access, Scope, Tenant
-from fhir_server.api.terminology import Coding, Concept, Expansion, Library, Membership, Terminology
+from fhir_server.api.terminology import Coding, Concept, Expansion, Library, Membership, RemoteServer, Terminology
 from fhir_server.fhir.bundles import bundle, plain_entry, search_entry
 from fhir_server.fhir.definitions.terminology import core_terminology, core_urls
 from fhir_server.fhir.json import JsonError, decode, decode_stored, encode
@@ -136,6 +136,7 @@ __all__ = [
     "PreconditionFailed",
     "Range",
     "Reading",
+    "RemoteServer",
     "Requirement",
     "Scope",
     "Server",

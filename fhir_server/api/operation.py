@@ -16,7 +16,7 @@ from fhir_server.api.criteria import Criterion
 from fhir_server.api.errors import Failure, InvalidRequest
 from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import Reading
-from fhir_server.api.terminology import Library
+from fhir_server.api.terminology import Library, Terminology
 from fhir_server.fhir.dates import parse_range
 from fhir_server.fhir.outcomes import Issue
 
@@ -74,6 +74,11 @@ class Server(Protocol):
     @property
     def packages(self) -> Packaging:
         """What installs, lists and removes the packages of the tenant."""
+        ...
+
+    @property
+    def terminology(self) -> Terminology:
+        """The terminology service."""
         ...
 
     def now(self) -> int:

@@ -66,6 +66,22 @@ class Membership(msgspec.Struct, frozen=True):
     display: str = ""
 
 
+class RemoteServer(msgspec.Struct, frozen=True):
+    """A terminology server elsewhere, for what is not known here: the settings `terminology_remote...`.
+
+    Asked are codes, code systems and canonical URLs, and no data of patients. `timeout` and `cache_seconds` are in
+    seconds; `systems` are beginnings of the URLs that may be asked about, none meaning all; with `sends_value_sets` the
+    value sets of a tenant may be sent whole, where the server elsewhere cannot have them.
+    """
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    timeout: float = 5.0
+    cache_seconds: float = 3600.0
+    systems: tuple[str, ...] = ()
+    sends_value_sets: bool = False
+
+
 class Terminology(Protocol):
     """What search and validation ask about codes.
 

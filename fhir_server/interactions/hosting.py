@@ -14,6 +14,7 @@ from fhir_server.api.operation import Job, OperationContext, Parameters
 from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import Answer, JobRecord
 from fhir_server.api.records import UNDATED, Draft, Stored
+from fhir_server.api.terminology import Terminology
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.fhir.references import is_id, local_reference
@@ -123,6 +124,11 @@ class HostedServer:
     def packages(self) -> Packaging:
         """What installs, lists and removes the tenant's packages."""
         return self.call.services.packager.of(self.call.tenant)
+
+    @property
+    def terminology(self) -> Terminology:
+        """The terminology service."""
+        return self.call.services.terminology
 
     def now(self) -> int:
         """Return milliseconds since the epoch."""

@@ -78,6 +78,18 @@ def test_a_secret_is_never_quoted() -> None:
     assert finding == "FHIR_MONGODB_URL: the value (str) must start with mongodb://; or leave it out for empty"
 
 
+def test_headers_and_files_of_the_terminology_server_are_looked_at(tmp_path: Path) -> None:
+    good = {"FHIR_TERMINOLOGY_REMOTE_HEADERS": "X-Api-Key: a:b, X-B: c"}
+    assert Settings.from_environment(good).terminology_remote_headers == ("X-Api-Key: a:b", "X-B: c")
+    for wrong in ("hunter2", "bad name: hunter2", ": hunter2"):
+        (finding,) = findings({"FHIR_TERMINOLOGY_REMOTE_HEADERS": wrong})
+        assert "must be headers" in finding
+        assert "hunter2" not in finding
+    (finding,) = findings({"FHIR_TERMINOLOGY_REMOTE_TOKEN_FILE": str(tmp_path / "none")})
+    assert "must name a file that can be read" in finding
+    assert "must not end in a slash" in findings({"FHIR_TERMINOLOGY_REMOTE": "https://tx.example.org/"})[0]
+
+
 def test_an_unknown_name_is_refused_with_the_nearest_known_one() -> None:
     assert findings({"FHIR_MAX_PAGES": "9"}) == (
         "FHIR_MAX_PAGES: no such setting; remove it, or did you mean FHIR_MAX_PAGE?",

@@ -9,13 +9,14 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
-from fhir_server.api import Failure, Json, OperationContext, Server, Stored, encode, operation_outcome
+from fhir_server.api import Failure, Json, OperationContext, Server, Stored, Terminology, encode, operation_outcome
 from fhir_server.fhir.definitions import r4
 from fhir_server.http.errors import status_code
 from fhir_server.interactions.operation import parameters
 from fhir_server.interactions.request import Request
 from fhir_server.interactions.services import Call
 from fhir_server.kernel.registry import GROUP, Registered, build
+from terminology import TERMINOLOGY
 
 FOLDER = Path(__file__).parents[4] / "shared" / "data" / "terminology"
 OPERATIONS = {
@@ -89,6 +90,10 @@ class Setup:
     @property
     def library(self) -> Setup:
         return self
+
+    @property
+    def terminology(self) -> Terminology:
+        return TERMINOLOGY
 
     async def find(self, resource_type: str, url: str) -> list[bytes]:
         return [encode(r) for r in self.resources if (r["resourceType"], r["url"]) == (resource_type, url)]
