@@ -150,7 +150,7 @@ def _run(settings: Settings, tenant: str, work: Callable[[Packaging], Awaitable[
     except Failure as failure:
         lines = [f"{issue.location}: {issue.diagnostics}".removeprefix(": ") for issue in failure.issues]
         if isinstance(failure, BusinessRule):
-            lines.append("to install without what is missing, give --missing-dependencies accept")
+            lines.append("to accept that, give --missing-dependencies accept")
         raise CommandError("\nfhir-server: ".join(lines)) from None
     except DatabaseError as error:
         raise CommandError(f"the database refuses: {error}") from None

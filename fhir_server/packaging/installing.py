@@ -171,10 +171,9 @@ def _described(planned: Planned, by: str) -> Package:
 
 def _missing(plan: Plan) -> BusinessRule:
     """Return the refusal of dependencies that nobody has."""
-    way = "Put its archive into FHIR_PACKAGE_DIR, install it first, or accept missing dependencies."
-    return BusinessRule(
-        issues=[
-            Issue("not-found", f"{dependent} depends on {name}#{wanted}, which cannot be found. {way}")
-            for name, wanted, dependent in plan.missing
-        ]
-    )
+    issues = [
+        Issue("not-found", f"{dependent} depends on {name}#{wanted}, which cannot be found.")
+        for name, wanted, dependent in plan.missing
+    ]
+    way = "Put the archives into the folder FHIR_PACKAGE_DIR, install them first, or accept that they are missing."
+    return BusinessRule(issues=[*issues, Issue("informational", way, severity="information")])

@@ -131,8 +131,8 @@ async def test_a_list_tells_everything_and_of_one_its_resources(server: FhirClie
     raw = package(said, *colors(), {"resourceType": "Patient", "id": "p"})
     refused = await install(server, raw)
     assert (refused.status_code, await listed(server)) == (422, [])
-    (issue,) = issues(refused)
-    assert issue["code"] == "not-found"
+    issue, way = issues(refused)
+    assert (issue["code"], way["severity"]) == ("not-found", "information")
     assert "org.example.one#1.0.0 depends on org.example.gone#1.0.0" in issue["diagnostics"]
     done = (await install(server, raw, "?missingDependencies=accept")).json()["parameter"]
     assert parts(done[-1]) == {"name": "org.example.gone", "version": "1.0.0", "dependent": "org.example.one#1.0.0"}

@@ -46,9 +46,10 @@ def test_which_files_are_content(path: str, expected: bool) -> None:
 
 def test_definitions_are_taken_as_they_are_and_others_counted() -> None:
     one, raw = judge(), b'{"resourceType": "ValueSet", "url": "http://x.example/v"}'
-    found = take(one, raw, {"resourceType": "Patient"}, {"resourceType": "Rock", "url": "x"}, [], {"files": []})
+    versioned = {"resourceType": "ValueSet", "url": "http://x.example/v|1"}
+    found = take(one, raw, {"resourceType": "Patient"}, {"resourceType": "Rock", "url": "x"}, [], {"f": 1}, versioned)
     assert found == [PackageResource("ValueSet", "http://x.example/v", "", "", "package/0.json", raw)]
-    assert (one.counts, one.skipped) == ({"ValueSet": 1}, 4)
+    assert (one.counts, one.skipped) == ({"ValueSet": 1}, 5)
     assert take(judge(), b"\xef\xbb\xbf" + raw)[0].raw == raw
     one.finish()
 
@@ -71,7 +72,7 @@ def test_files_are_taken_some_at_a_time() -> None:
         (b'{"a":1,"a":2}', "structure", ""),
         (b'{"resourceType":"ValueSet","url":"\xff"}', "structure", ""),
         ({"resourceType": "ValueSet", "url": None}, "value", "ValueSet.url"),
-        ({"resourceType": "ValueSet", "url": "http://x.example/v|1"}, "value", "ValueSet.url"),
+        ({"resourceType": "ValueSet", "url": ""}, "value", "ValueSet.url"),
         ({"resourceType": "ValueSet", "url": "x" * 2001}, "value", "ValueSet.url"),
         ({"resourceType": "ValueSet", "url": "a\nb"}, "value", "ValueSet.url"),
         ({"resourceType": "ValueSet", "url": "x", "version": 1}, "value", "ValueSet"),
