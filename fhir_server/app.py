@@ -224,6 +224,32 @@ async def packages_of(settings: Settings, tenant_name: str) -> AsyncIterator[Pac
         await driver.close()
 
 
+@asynccontextmanager
+async def call_of(settings: Settings, tenant_name: str) -> AsyncIterator[Call]:
+    """Give what the interactions of a tenant run in, on the database of the settings, without a server.
+
+    Raises NotFound for an unknown tenant.
+    """
+    driver = await connect(settings.mongodb_url, settings.mongodb_driver)
+    try:
+        store = MongoStore(driver, settings.database_prefix)
+        tenant = await store.tenant(tenant_name)
+        if tenant is None:
+            raise NotFound(f"There is no tenant {tenant_name} under the prefix {settings.database_prefix}.")
+        await store.learn_engine()
+        services = compose(settings, driver, store, os.urandom(32))
+        await services.following.ask(tenant)
+        base_url = settings.base_url or "http://localhost/fhir"
+        yield Call(services, Scope(tenant), base_url, Request("POST", ()), store.records(Scope(tenant)))
+    finally:
+        await driver.close()
+
+
+async def run_job(call: Call, record: JobRecord, progress: JobProgress) -> dict[str, Any]:
+    """Run a job that is in no queue to its end, and return its result."""
+    return await Dispatcher(status_line).host.run(call, record, progress)
+
+
 def _remote(settings: Settings) -> RemoteServer | None:
     """Return the terminology server that is asked about what is not known here, or None."""
     if not settings.terminology_remote:

@@ -10,6 +10,7 @@ from fhir_server.cli.explain import search
 from fhir_server.cli.import_records import import_records
 from fhir_server.cli.package import package
 from fhir_server.cli.serve import serve
+from fhir_server.cli.terminology import terminology
 from fhir_server.cli.validate import validate
 from fhir_server.cli.version import version
 
@@ -28,4 +29,5 @@ app.command("import")(import_records)
 app.command()(validate)
 app.add_typer(search)
 app.add_typer(package)
+app.add_typer(terminology)
 app.command()(version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from fhir_server.api import InvalidRequest
 from terminology.loaders import code_system, icd10cm, loinc, plain_csv, rxnorm, snomed
 from terminology.loaders.files import Files
 from terminology.loaders.findings import Findings
@@ -19,3 +20,11 @@ FORMATS: Mapping[str, Reader] = {
     "rxnorm": rxnorm.read,
     "snomed-ct": snomed.read,
 }
+
+
+def reader(name: str) -> Reader:
+    """Return the reader of a format. Raises InvalidRequest."""
+    found = FORMATS.get(name)
+    if found is None:
+        raise InvalidRequest(f"format must be one of {', '.join(sorted(FORMATS))}.", location="http.format")
+    return found

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from fhir_server.api import InvalidRequest, Job, Json, NotSupported, Operation, OperationContext, concepts_of
-from terminology.loaders.formats import FORMATS
+from fhir_server.api import Job, Json, NotSupported, Operation, OperationContext, concepts_of
+from terminology.loaders.formats import reader
 from terminology.operations.load.running import run
 
 KIND = "load-code-system"
 
 
 async def load(context: OperationContext) -> Job:
-    """Hand the release over to a job. Raises InvalidRequest at once for a source that may not be fetched."""
+    """Hand the release over to a job. Raises InvalidRequest at once for a format or a source that cannot be had."""
     if concepts_of(context.server.library) is None:
         raise NotSupported("This server keeps no concepts of code systems.")
     said = context.parameters
     wanted = str(said.one("format"))
-    if wanted not in FORMATS:
-        raise InvalidRequest(f"format must be one of {', '.join(sorted(FORMATS))}.", location="http.format")
+    reader(wanted)
     source = str(said.one("source"))
     context.server.open_source(source)
     given: Json = {"source": source, "format": wanted, "lenient": said.one("lenient") is True}

@@ -28,7 +28,7 @@ from fhir_server.api import (
 )
 from terminology.loaders.files import Files
 from terminology.loaders.findings import Findings
-from terminology.loaders.formats import FORMATS
+from terminology.loaders.formats import reader
 from terminology.loaders.hierarchy import Hierarchy
 from terminology.loaders.release import Asked, Release
 
@@ -99,7 +99,7 @@ class _Loading:
             given["delimiter"], given["encoding"],
         )  # fmt: skip
         name = unquote(urlsplit(given["source"]).path).rpartition("/")[2]
-        return FORMATS[given["format"]](Files(file, name or "the file"), asked, self._findings)
+        return reader(given["format"])(Files(file, name or "the file"), asked, self._findings)
 
     async def _system(self, head: Json) -> StoredSystem:
         """Return the load that was begun before, or a new one: an unfinished one of the same version gives way."""
