@@ -176,6 +176,12 @@ def test_a_snapshot_of_the_base_with_a_gap() -> None:
     assert (error.element, "without its parent" in error.text) == ("Patient.name.given", True)
 
 
+def test_a_snapshot_of_the_base_without_end() -> None:
+    paths = [".".join(["Patient"] * depth) for depth in range(1, 60)]
+    first = profile(PATIENT, name="first") | {"snapshot": {"element": [{"path": path} for path in paths]}}
+    assert "nested deeper than 40" in _refused(profile(PATIENT, base=MINE + "first"), first).text
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -53,6 +53,16 @@ def test_elements_without_ids_stand_below_the_slice_before_them() -> None:
     assert "Observation.component:systolic.code.text" not in found
 
 
+def test_a_slice_is_left_with_its_path() -> None:
+    mine = profile(
+        "Observation",
+        at("Observation.component.code.coding", slicing=by_url("value", "system")),
+        at("Observation.component.code.coding", "loinc"),
+        at("Observation.referenceRange.type.coding.system", min=1),
+    )
+    assert snap(mine)["Observation.referenceRange.type.coding.system"]["min"] == 1
+
+
 def test_ids_place_elements_whose_slice_does_not_stand_before_them() -> None:
     mine = profile(
         "Observation",
@@ -192,6 +202,18 @@ def test_an_extension_has_the_types_that_are_named() -> None:
     found = snap(profile("Extension", at("Extension.valueCode"), at("Extension.valueString")))
     assert codes(found["Extension.value[x]"]) == ["code", "string"]
     assert found["Extension.value[x]"]["slicing"]["rules"] == "closed"
+
+
+def test_an_inner_extension_has_the_type_that_is_named() -> None:
+    mine = profile(
+        "Extension",
+        at("Extension.extension", slicing=by_url()),
+        at("Extension.extension", "a"),
+        at("Extension.extension.valueString", maxLength=9),
+    )
+    found = snap(mine)
+    assert codes(found["Extension.extension:a.value[x]"]) == ["string"]
+    assert found["Extension.extension:a.value[x]:valueString"]["maxLength"] == 9
 
 
 def test_a_type_in_a_name_is_the_element_where_no_other_is_left() -> None:

@@ -147,6 +147,20 @@ def test_the_url_of_an_extension_may_be_called_a_uri() -> None:
     assert found["Extension.url"]["fixedUri"] == "http://example.org/e"
 
 
+def test_a_type_said_again_keeps_what_the_base_says_of_it() -> None:
+    rows = snap(profile("Patient", at("Patient.id", type=[{"code": "http://hl7.org/fhirpath/System.String"}])))
+    assert rows["Patient.id"]["type"] == snap(profile("Patient"))["Patient.id"]["type"]
+    assert "extension" in rows["Patient.id"]["type"][0]
+
+
+def test_extensions_of_an_element_add_up_by_their_url() -> None:
+    one, two = ({"url": "http://example.org/a", "valueCode": text} for text in ("1", "2"))
+    other = {"url": "http://example.org/b", "valueCode": "1"}
+    first = profile("Patient", at("Patient.name", extension=[one, other]), name="first")
+    mine = profile("Patient", at("Patient.name", extension=[two]), base=MINE + "first")
+    assert snap(mine, first)["Patient.name"]["extension"] == [other, two]
+
+
 def test_below_a_content_reference_is_what_it_names() -> None:
     found = snap(profile("Observation", at("Observation.component.referenceRange.low", min=1)))
     assert found["Observation.component.referenceRange.low"]["min"] == 1
@@ -157,15 +171,16 @@ def test_below_a_content_reference_is_what_it_names() -> None:
     assert "Observation.component.referenceRange.age" in found
 
 
-def test_a_content_reference_may_name_its_structure() -> None:
-    first = profile("Observation", name="first")
+def test_a_content_reference_with_a_structure_is_not_about_the_profile() -> None:
+    first = profile("Observation", at("Observation.referenceRange.low", min=1), name="first")
     elements: list[Json] = json.loads(json.dumps(snapshot(first, lambda _: None)))
-    for element in elements:
-        if "contentReference" in element:
-            element["contentReference"] = CORE + "Observation" + element["contentReference"]
-    first["snapshot"] = {"element": elements}
-    mine = profile("Observation", at("Observation.component.referenceRange.low", min=1), base=MINE + "first")
-    assert snap(mine, first)["Observation.component.referenceRange.low"]["min"] == 1
+    mine = profile("Observation", at("Observation.component.referenceRange.text", min=1), base=MINE + "first")
+    for canonical, least in (("", 1), (CORE + "Observation", 0)):
+        for element in elements:
+            if "contentReference" in element:
+                element["contentReference"] = canonical + "#Observation.referenceRange"
+        found = snap(mine, first | {"snapshot": {"element": elements}})
+        assert found["Observation.component.referenceRange.low"]["min"] == least
 
 
 def test_a_profile_of_a_type_is_gone_into() -> None:
