@@ -187,7 +187,7 @@ def compose(
         settler=settler,
         following=following,
         reindexing=MongoReindexing(driver),
-        packager=packager(settings, driver),
+        packager=packager(settings, driver, knowledge.changed),
         terminology=codes,
         limits=Limits(
             settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir, settings.references
@@ -195,11 +195,11 @@ def compose(
     )
 
 
-def packager(settings: Settings, driver: Driver) -> Packager:
-    """Return what packages are installed with, on the database of a driver."""
+def packager(settings: Settings, driver: Driver, changed: Callable[[Tenant], Awaitable[None]]) -> Packager:
+    """Return what packages are installed with, on the database of a driver; `changed` hears of every change."""
     return Packager(
         MongoPackages(driver),
-        MongoConformance(driver),
+        changed,
         SystemClock(),
         r4().resource_types,
         Folder(settings.package_dir),
@@ -219,7 +219,7 @@ async def packages_of(settings: Settings, tenant_name: str) -> AsyncIterator[Pac
         tenant = await MongoStore(driver, settings.database_prefix).tenant(tenant_name)
         if tenant is None:
             raise NotFound(f"There is no tenant {tenant_name} under the prefix {settings.database_prefix}.")
-        yield packager(settings, driver).of(tenant)
+        yield packager(settings, driver, MongoConformance(driver).touch).of(tenant)
     finally:
         await driver.close()
 

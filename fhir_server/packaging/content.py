@@ -77,9 +77,9 @@ class Judge:
         except JsonError as error:
             self._refuse(file, "structure", f"This is no JSON that can be read: {error}.")
             return None
-        kind = found.get("resourceType") if isinstance(found, dict) else None
-        url = found.get("url", "|") if isinstance(kind, str) and kind in self.types else "|"
-        if isinstance(url, str) and "|" in url:  # nobody finds it by that
+        kind, url = (found.get("resourceType"), found.get("url", "|")) if isinstance(found, dict) else ("", "|")
+        # By a URL with a version nobody finds it.
+        if not isinstance(kind, str) or kind not in self.types or (isinstance(url, str) and "|" in url):
             self.skipped += 1
             return None
         version, name = found.get("version", ""), found.get("id", "")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from fhir_server.api.conformance import ConformanceStates
 from fhir_server.api.errors import BusinessRule, Conflict
 from fhir_server.api.packages import Done, Need, Package, PackageResource, Packages, Report, Terms, Wish
 from fhir_server.api.ports import Clock
@@ -34,10 +33,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Packager:
-    """What packages are installed with, for every tenant. `types` are the names of the resource types."""
+    """What packages are installed with, for every tenant.
+
+    `changed` tells whoever works by a tenant's definitions that they are others now; `types` are the names of the
+    resource types.
+    """
 
     packages: Packages
-    states: ConformanceStates
+    changed: Callable[[Tenant], Awaitable[None]]
     clock: Clock
     types: frozenset[str]
     folder: Folder
@@ -145,7 +148,7 @@ class TenantPackaging:
                 self.tenant, before.generation, after, now()
             ):
                 # Also where nothing changed: a process that died between its change and this is made good so.
-                await self.packager.states.touch(self.tenant)
+                await self.packager.changed(self.tenant)
                 await self._clear([package.key for package in done.removed])
                 return done
         raise Conflict("The packages are being changed by too many at once. Try again.")

@@ -12,11 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
+from fhir_server.api.packages import Terms, Wish
 from fhir_server.app import create_app
 from fhir_server.settings import Settings
 from fhir_server.testing.client import FhirClient, fhir_client
 from fhir_server.testing.engine import test_engine_url
 from tests.archives import CANONICAL, definition, manifest, package
+from tests.http.conformance.definitions import named_patient
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.engine
@@ -277,6 +279,47 @@ async def test_another_server_sees_what_changes(server: FhirClient) -> None:
         assert await expanded(server) == ["x"]
         await server.post("$package-remove", parameters(name="org.example.one"))
         assert await expanded(other) == []
+
+
+async def test_a_profile_of_a_package_is_kept_at_once_here_and_soon_elsewhere(server: FhirClient) -> None:
+    patient = {"resourceType": "Patient", "meta": {"profile": [f"{named_patient()['url']}"]}}
+
+    async def accepted(http: FhirClient) -> int:
+        return (await http.post("Patient", patient)).status_code
+
+    async with beside(server) as other:
+        assert [await accepted(server), await accepted(other)] == [201, 201]
+        await install(server, package(manifest(), named_patient()))
+        assert await accepted(server) == 422
+        for _ in range(50):
+            if (status := await accepted(other)) == 422:
+                break
+            await asyncio.sleep(0.1)
+        assert status == 422
+        await server.post("$package-remove", parameters(name="org.example.one"))
+        assert await accepted(server) == 201
+
+
+async def test_an_installation_that_is_stopped_leaves_nothing(server: FhirClient) -> None:
+    services = server.app.services
+    assert services is not None
+    tenant = await services.store.tenant("default")
+    assert tenant is not None
+    raw = package(manifest(), *(definition(name=f"n{n}", note="x" * 200_000) for n in range(40)))
+    seen = []
+
+    async def stopping(text: str) -> None:
+        seen.append((text, await orphans(server)))
+        if len(seen) == 3:
+            raise asyncio.CancelledError
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield raw
+
+    with pytest.raises(asyncio.CancelledError):
+        await services.packager.of(tenant).install(Wish(archive=pieces), Terms(), stopping)
+    assert [count for _, count in seen] == [11, 22, 33]
+    assert (await listed(server), await orphans(server)) == ([], 0)
 
 
 async def test_of_racing_installations_one_is_in_force_and_the_others_say_so(server: FhirClient) -> None:
