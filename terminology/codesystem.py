@@ -6,11 +6,12 @@ and `child` say besides; a concept may have several parents, and a circle in wro
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 
+from fhir_server.api import property_text
 from terminology.failures import Broken, canonical
 
 Json = dict[str, Any]
@@ -47,6 +48,10 @@ class Node(msgspec.Struct, gc=False):
             if row.get("code") in names:
                 yield property_value(row)
 
+    def texts(self, names: Container[str | None]) -> Iterator[str]:
+        """Yield the values of the properties with one of these codes, as a filter writes them."""
+        return (property_text(row) for row in self.properties if row.get("code") in names)
+
 
 def property_value(row: Json) -> Any:
     """Return the value[x] of a concept's property, or None."""
@@ -68,6 +73,11 @@ class CodeSystem:
         self._folded: dict[str, str] | None = None
         self._read(resource.get("concept", ()), "", 0)
         self._link()
+
+    @property
+    def count(self) -> int:
+        """How many concepts there are."""
+        return len(self.nodes)
 
     @property
     def has_content(self) -> bool:
@@ -122,6 +132,20 @@ class CodeSystem:
         """Return the codes above a code, itself left out."""
         return self._reach(code, "parents")
 
+    def is_below(self, code: str, ancestor: str) -> bool:
+        """Whether a code is a descendant of another."""
+        return ancestor in self.ancestors(code)
+
+    def parents_of(self, node: Node) -> Sequence[tuple[str, str]]:
+        """Return the codes and names right above a concept."""
+        found = map(self.get, node.parents)
+        return [(parent.code, parent.display) for parent in found if parent is not None]
+
+    def children_of(self, node: Node) -> Sequence[tuple[str, str]]:
+        """Return the codes and names right below a concept."""
+        found = map(self.get, node.children)
+        return [(child.code, child.display) for child in found if child is not None]
+
     def supplemented(self, supplements: Iterable[Json]) -> CodeSystem:
         """Return this system with the designations and properties that supplements add to its concepts."""
         made = CodeSystem(self.head)
@@ -129,7 +153,7 @@ class CodeSystem:
         for supplement in supplements:
             made.supplements += (canonical(supplement.get("url", ""), supplement.get("version", "")),)
             made.head = {**made.head, "property": [*made.head.get("property", ()), *supplement.get("property", ())]}
-            for row in _flat(supplement.get("concept", ()), 0):
+            for row in flat(supplement.get("concept", ()), 0):
                 node = made.get(row.get("code", ""))
                 if node is not None:
                     node._words = ""
@@ -192,7 +216,8 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def _flat(rows: Iterable[Json], depth: int) -> Iterator[Json]:
+def flat(rows: Iterable[Json], depth: int) -> Iterator[Json]:
+    """Yield concepts and those nested in them."""
     for row in rows if depth <= MAX_DEPTH else ():
         yield row
-        yield from _flat(row.get("concept", ()), depth + 1)
+        yield from flat(row.get("concept", ()), depth + 1)

@@ -8,7 +8,9 @@ from typing import Any
 
 from terminology.codesystem import CodeSystem
 from terminology.failures import Broken, Contentless, TerminologyError, TooHard, Unknown, canonical
-from terminology.filters import Test, compile_filter
+from terminology.fetching import settled
+from terminology.filters import compile_filter
+from terminology.relations import Test
 from terminology.sources import Sources
 from terminology.valueset import MAX_EFFORT, Entry, Selection, ValueSet
 from terminology.versions import split
@@ -76,13 +78,13 @@ class Composer:
         listed = {str(c["code"]): c for c in row["concept"] if "code" in c} if row.get("concept") else None
         source, missing = await self._source(system, version)
         if source is not None:
-            self._effort += len(source.nodes) * len(row.get("filter", ()))
+            self._effort += len(source.nodes) * len(row.get("filter", ()))  # those of a stored one cost nothing yet
             if self._effort > MAX_EFFORT:
                 raise TooHard(str(resource.get("url", "")))
-        tests = _tests(row, source, where)
-        return Selection(
-            system, source.version if source else version, source, listed, tests, imports, missing, version
-        )
+        tests = await settled(lambda: _tests(row, source, where))
+        found = source.version if source else version
+        filters = tuple(row.get("filter", ()))
+        return Selection(system, found, source, listed, tests, imports, missing, version, filters)
 
     async def _source(self, system: str, version: str) -> tuple[CodeSystem | None, TerminologyError | None]:
         try:

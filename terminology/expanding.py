@@ -12,6 +12,9 @@ from typing import Any
 
 from terminology.codesystem import STANDARD, property_value
 from terminology.failures import TooMany, canonical
+from terminology.fetching import settled
+from terminology.gathering import Part, gathered, named, narrowed, size
+from terminology.gathering import page as read_page
 from terminology.languages import Languages, choose, names
 from terminology.statuses import DEPRECATED_HERE, STANDARDS_STATUS, code_systems, extension_value, imported, status_of
 from terminology.valueset import Entry, ValueSet
@@ -52,27 +55,35 @@ class Wish:
     without_systems: Sequence[str] = ()
 
 
-def expand(value_set: ValueSet, wish: Wish, languages: Languages, parameters: list[Json]) -> Json:
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Codes of an expansion, and how many there are in all of it."""
+
+    entries: Sequence[Entry]
+    total: int
+
+
+async def expand(value_set: ValueSet, wish: Wish, languages: Languages, parameters: list[Json]) -> Json:
     """Return the expansion, without identifier and timestamp; `parameters` are those of the request, to be repeated.
 
     Raises TooMany where more codes than 1,000 would be returned and nobody asked for a page, or a page of more than
     10,000.
     """
-    limit = MAX_UNPAGED if wish.count is None else MAX_PAGE
     if wish.count is not None and wish.count > MAX_PAGE:
         raise TooMany(value_set.url, MAX_PAGE)
-    kept = _kept(value_set, wish)
-    start = wish.offset or 0
-    page = kept[start:] if wish.count is None else kept[start : start + wish.count]
-    if len(page) > limit:
-        raise TooMany(value_set.url, limit)
+    parts = await gathered(value_set)
+    if parts is None:
+        found = await settled(lambda: _paged(_kept(value_set, wish), value_set, wish))
+    else:
+        found = await _read(parts, value_set, wish)
+    page = found.entries
     writer = _Writer(wish, languages, _is_overloaded(value_set))
-    is_nested = not wish.is_flat and len(page) == len(kept) and not wish.filter and _has_one_tree(value_set)
+    is_nested = not wish.is_flat and len(page) == found.total and not wish.filter and _has_one_tree(value_set)
     contains = writer.tree(page) if is_nested else [writer.row(e) for e in page]
-    expansion: Json = {"total": len(kept)}
+    expansion: Json = {"total": found.total}
     if wish.offset is not None or wish.count is not None:
-        expansion["offset"] = start
-    expansion["parameter"] = [*parameters, *_used(value_set, kept)]
+        expansion["offset"] = wish.offset or 0
+    expansion["parameter"] = [*parameters, *_used(value_set)]
     declared = [_declared(code, uri) for code, uri in writer.declared.items()]
     extensions = [*_unclosed(value_set), *declared]
     if extensions:
@@ -80,6 +91,31 @@ def expand(value_set: ValueSet, wish: Wish, languages: Languages, parameters: li
     if contains:
         expansion["contains"] = contains
     return expansion
+
+
+def _paged(kept: Sequence[Entry], value_set: ValueSet, wish: Wish) -> Page:
+    start = wish.offset or 0
+    _check(len(kept), value_set, wish)
+    return Page(kept[start:] if wish.count is None else kept[start : start + wish.count], len(kept))
+
+
+def _check(total: int, value_set: ValueSet, wish: Wish) -> None:
+    """Raise TooMany where the page would be too large."""
+    limit = MAX_UNPAGED if wish.count is None else MAX_PAGE
+    left = total - (wish.offset or 0)
+    if (left if wish.count is None else min(left, wish.count)) > limit:
+        raise TooMany(value_set.url, limit)
+
+
+async def _read(parts: Sequence[Part], value_set: ValueSet, wish: Wish) -> Page:
+    """Return the page of a value set over stored code systems."""
+    wanted = [p for p in parts if p.source.url not in wish.without_systems]
+    wanted = await narrowed(wanted, active_only=wish.active_only, for_ui=wish.for_ui)
+    if wish.filter.strip():
+        return _paged(await named(wanted, wish.filter), value_set, wish)
+    total = size(wanted)
+    _check(total, value_set, wish)
+    return Page(await read_page(wanted, wish.offset or 0, total if wish.count is None else wish.count), total)
 
 
 def _kept(value_set: ValueSet, wish: Wish) -> list[Entry]:
@@ -234,7 +270,7 @@ def _declared(code: str, uri: str) -> Json:
     return {"url": R5 + "property", "extension": [*parts, {"url": "uri", "valueUri": uri}] if uri else parts}
 
 
-def _used(value_set: ValueSet, kept: Sequence[Entry]) -> list[Json]:
+def _used(value_set: ValueSet) -> list[Json]:
     """Return the parameters that say what the expansion was made from, and what to mind about it."""
     rows = []
     systems = code_systems(value_set)

@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any
 
+from fhir_server.api import property_key
 from terminology import patterns
 from terminology.codesystem import CodeSystem, Node
 from terminology.failures import Broken, Unsupported
+from terminology.relations import SNOMED, Test, relation
+from terminology.stored import StoredCodeSystem
 
 Json = dict[str, Any]
-Test = Callable[[Node], bool]
 
 MAX_VALUES = 10_000
 # Properties that a code system need not declare. https://hl7.org/fhir/R4/codesystem-concept-properties.html
+_OWN = frozenset({"code", "concept", "display", "definition", "designation", "parent", "child"})
+MEMBER_OF = "memberOf"  # the reference sets of a concept of SNOMED CT
 KNOWN = frozenset(
     {"inactive", "deprecated", "deprecationDate", "notSelectable", "parent", "child", "status", "abstract"}
 )
@@ -34,55 +37,54 @@ def compile_filter(row: Json, system: CodeSystem, expression: str) -> Test:
         raise Broken(
             f"The system {system.url} filter with property = {name}, op = {operator} has no value", expression, "filter"
         )
-    if operator in _HIERARCHY and name in ("concept", "code"):
-        return _HIERARCHY[operator](system, value)
+    special = _of_snomed(name, operator, value) if system.url == SNOMED else None
+    if special is not None:
+        return special
+    related = relation(name, operator, value, system)
+    if related is not None:
+        return related.test
     if operator not in _VALUES:
         raise Unsupported(f"The filter {name} {operator} on {system.url} is not supported.")
     read = _reader(name, system)
     if operator == "=" and name in ("concept", "code"):
-        return lambda node: system.get(value) is node
+        known = system.get(value)
+        return lambda node: known is not None and known.code == node.code
     return _VALUES[operator](read, value)
 
 
-def _is_a(system: CodeSystem, value: str) -> Test:
-    codes = system.descendants(value) | {value}
-    return lambda node: node.code in codes or system.get(value) is node
+def keys_of(row: Json, system: CodeSystem) -> list[str]:
+    """Return the keys, one of which every concept that passes a filter has; none where that cannot be said."""
+    name, operator, value = (str(row.get(k, "")) for k in ("property", "op", "value"))
+    if system.url == SNOMED and name in ("concept", "code") and operator == "in":
+        return [property_key(MEMBER_OF, value)]
+    if name in _OWN:
+        return []
+    declared = {p.get("code") for p in system.head.get("property", ())}
+    names = (name,) if name in declared else system.property_names(name)
+    if operator == "exists" and value == "true":
+        return [property_key(n) for n in names]
+    values = {"=": frozenset((value,)), "in": _values(value)}.get(operator, frozenset())
+    return [property_key(n, v) for n in names for v in values]
 
 
-def _descendent_of(system: CodeSystem, value: str) -> Test:
-    codes = system.descendants(value)
-    return lambda node: node.code in codes
+def codes_of(row: Json, system: CodeSystem) -> list[str] | None:
+    """Return the codes that a filter lists, or None where it says something else."""
+    name, operator, value = (str(row.get(k, "")) for k in ("property", "op", "value"))
+    if name not in ("concept", "code") or operator not in ("=", "in") or (system.url, operator) == (SNOMED, "in"):
+        return None
+    return [value] if operator == "=" else list(_values(value))
 
 
-def _is_not_a(system: CodeSystem, value: str) -> Test:
-    inside = _is_a(system, value)
-    return lambda node: not inside(node)
+def _of_snomed(name: str, operator: str, value: str) -> Test | None:
+    """Return the test of a filter that is SNOMED CT's own. https://hl7.org/fhir/R4/snomedct.html#4.3.1.0.6"""
+    if name == "constraint":
+        raise Unsupported("Expression constraints (ECL) of SNOMED CT are not supported.")
+    if name == "expressions" and operator == "=":
+        return lambda _: True  # whether there are expressions besides concepts, of which nothing is stored
+    if name == "concept" and operator == "in":
+        return lambda node: value in node.texts((MEMBER_OF,))
+    return None
 
-
-def _generalizes(system: CodeSystem, value: str) -> Test:
-    codes = system.ancestors(value)
-    return lambda node: node.code in codes or system.get(value) is node
-
-
-def _child_of(system: CodeSystem, value: str) -> Test:
-    parent = system.get(value)
-    codes = frozenset(parent.children) if parent else frozenset()
-    return lambda node: node.code in codes
-
-
-def _leaf(system: CodeSystem, value: str) -> Test:
-    below = _descendent_of(system, value)
-    return lambda node: not node.children and below(node)
-
-
-_HIERARCHY: dict[str, Callable[[CodeSystem, str], Test]] = {
-    "is-a": _is_a,
-    "descendent-of": _descendent_of,
-    "is-not-a": _is_not_a,
-    "generalizes": _generalizes,
-    "child-of": _child_of,
-    "descendent-leaf": _leaf,
-}
 
 Read = Callable[[Node], Iterator[str]]
 
@@ -100,21 +102,14 @@ def _reader(name: str, system: CodeSystem) -> Read:
     if name == "parent":
         return lambda node: iter(node.parents)
     if name == "child":
+        if isinstance(system, StoredCodeSystem):
+            raise Unsupported(f"The children of {system.url} can be asked for with the operator = only.")
         return lambda node: iter(node.children)
     declared = {p.get("code") for p in system.head.get("property", ())}
     if name not in declared and name not in KNOWN:
         raise Unsupported(f"{system.url} has no property {name[:64]!r} to filter by.")
     names = (name,) if name in declared else system.property_names(name)
-    return lambda node: map(_text, node.values(names))
-
-
-def _text(value: Any) -> str:
-    """Return a property's value as a filter writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return str(value.get("code", ""))
-    return f"{value:f}" if isinstance(value, Decimal) else str(value)
+    return lambda node: node.texts(names)
 
 
 def _equal(read: Read, value: str) -> Test:

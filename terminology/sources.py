@@ -6,7 +6,7 @@ has to be forgotten when a resource changes.
 
 from __future__ import annotations
 
-from asyncio import to_thread
+from asyncio import gather, to_thread
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +15,11 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from fhir_server.api import Library, core_terminology, decode_stored, encode
+from fhir_server.api import Library, StoredSystem, concepts_of, core_terminology, decode_stored, encode
 from terminology.codesystem import CodeSystem
 from terminology.failures import Broken, Unknown
 from terminology.implicit import implicit
+from terminology.stored import Findings, StoredCodeSystem
 from terminology.versions import fits, latest, split
 
 Json = dict[str, Any]
@@ -72,6 +73,7 @@ class Memory:
 
     code_systems: Remembered[CodeSystem] = field(default_factory=lambda: Remembered(_code_system))
     value_sets: Remembered[Json] = field(default_factory=lambda: Remembered(decode_stored))
+    findings: Findings = field(default_factory=Findings)
 
 
 class _Head(msgspec.Struct):
@@ -130,7 +132,9 @@ class Sources:
         found: CodeSystem | None = self._loaded.get(("CodeSystem", url, wanted))
         if found is None:
             raw = await self._choose("CodeSystem", url, wanted)
-            if len(raw) > LARGE:
+            if isinstance(raw, StoredSystem):
+                found = self._stored(raw)
+            elif len(raw) > LARGE:
                 found = await to_thread(self.memory.code_systems, raw)  # others are served meanwhile
             else:
                 found = self.memory.code_systems(raw)
@@ -141,13 +145,22 @@ class Sources:
             self._loaded["CodeSystem", url, wanted] = found
         return found
 
+    def _stored(self, system: StoredSystem) -> StoredCodeSystem:
+        """Return the code system over stored concepts: one for the request, however it was asked for."""
+        found: StoredCodeSystem | None = self._loaded.get(("stored", system.key, ""))
+        if found is None:
+            concepts = concepts_of(self.library)
+            assert concepts is not None, "where else would it come from"
+            found = self._loaded["stored", system.key, ""] = StoredCodeSystem(system, concepts, self.memory.findings)
+        return found
+
     async def value_set(self, url: str, version: str = "") -> Json:
         """Return a ValueSet resource. Raises Unknown."""
         wanted = version or _of(self.rules.value_sets, url)
         found: Json | None = self._loaded.get(("ValueSet", url, wanted))
         if found is None:
             try:
-                found = self.memory.value_sets(await self._choose("ValueSet", url, wanted))
+                found = self.memory.value_sets(await self._resource("ValueSet", url, wanted))
             except Unknown:
                 found = implicit(url, wanted)
                 if found is None:
@@ -157,7 +170,7 @@ class Sources:
 
     async def concept_map(self, url: str, version: str = "") -> Json:
         """Return a ConceptMap resource. Raises Unknown."""
-        found: Json = decode_stored(await self._choose("ConceptMap", url, version))
+        found: Json = decode_stored(await self._resource("ConceptMap", url, version))
         return found
 
     async def named_supplements(self) -> list[Json]:
@@ -167,7 +180,7 @@ class Sources:
             url, version = split(name)
             row: Json | None = self._loaded.get(("supplement", url, version))
             if row is None:
-                raw = await self._choose("CodeSystem", url, version, supplement=True)
+                raw = await self._resource("CodeSystem", url, version, supplement=True)
                 row = self._loaded["supplement", url, version] = decode_stored(raw)
             found.append(row)
         return found
@@ -175,12 +188,17 @@ class Sources:
     async def is_supplement(self, url: str) -> str | None:
         """Return the version of the supplement with that URL (maybe empty), or None where it is none."""
         try:
-            raw = await self._choose("CodeSystem", url, "", supplement=True)
+            raw = await self._resource("CodeSystem", url, "", supplement=True)
         except Unknown:
             return None
         return msgspec.json.decode(raw, type=_Head).version
 
-    async def _choose(self, kind: str, url: str, version: str, *, supplement: bool = False) -> bytes:
+    async def _resource(self, kind: str, url: str, version: str, *, supplement: bool = False) -> bytes:
+        chosen = await self._choose(kind, url, version, supplement=supplement)
+        assert isinstance(chosen, bytes), "only code systems are stored otherwise"
+        return chosen
+
+    async def _choose(self, kind: str, url: str, version: str, *, supplement: bool = False) -> bytes | StoredSystem:
         known: list[str] = []
         async for candidates in self._candidates(kind, url):
             fitting = [c for c in candidates if (c[1].content == "supplement") is supplement]
@@ -190,12 +208,24 @@ class Sources:
                 return chosen
         raise Unknown("supplement" if supplement else kind, url, version, tuple(sorted(set(known))))
 
-    async def _candidates(self, kind: str, url: str) -> AsyncIterator[list[tuple[bytes, _Head]]]:
+    async def _candidates(self, kind: str, url: str) -> AsyncIterator[list[tuple[bytes | StoredSystem, _Head]]]:
         """Yield the versions there are, nearest source first."""
         yield [(raw, self._head(raw)) for raw in _encoded(self.given, kind, url)]
-        yield [(raw, self._head(raw)) for raw in await self.library.find(kind, url)]
+        resources, stored = await self._of_tenant(kind, url)
+        yield [*resources, *((system, _Head(system.version)) for system in stored)]
         core = core_terminology(kind, url)
         yield [] if core is None else [(core, self._head(core))]
+
+    async def _of_tenant(
+        self, kind: str, url: str
+    ) -> tuple[list[tuple[bytes | StoredSystem, _Head]], Sequence[StoredSystem]]:
+        """Return what the tenant has; a resource that only names a system whose concepts are stored does not count."""
+        concepts = concepts_of(self.library) if kind == "CodeSystem" else None
+        if concepts is None:
+            return [(raw, self._head(raw)) for raw in await self.library.find(kind, url)], ()
+        raws, stored = await gather(self.library.find(kind, url), concepts.systems(url))
+        heads = [(raw, self._head(raw)) for raw in raws]
+        return [row for row in heads if not stored or row[1].content != "not-present"], stored
 
     def _head(self, raw: bytes) -> _Head:
         """Return the head of a resource: to read through the bytes of a large one takes milliseconds."""

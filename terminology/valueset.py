@@ -16,7 +16,9 @@ import msgspec
 
 from terminology.codesystem import CodeSystem, Node
 from terminology.failures import TerminologyError, TooHard
-from terminology.filters import Test
+from terminology.relations import Test
+from terminology.selecting import selection
+from terminology.stored import StoredCodeSystem
 from terminology.versions import order
 
 Json = dict[str, Any]
@@ -84,6 +86,7 @@ class Selection:
     imports: tuple[ValueSet, ...]
     missing: TerminologyError | None = None
     pinned: str = ""
+    filters: tuple[Json, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -97,7 +100,7 @@ class Selection:
         if self.listed is not None:
             return len(self.listed)
         if self.system:
-            return len(self.source.nodes) if self.source is not None else 0
+            return self.source.count if self.source is not None else 0
         return min(v.size for v in self.imports)
 
     @cached_property
@@ -118,6 +121,7 @@ class Selection:
         if not self.system:
             first, *others = self.imports
             found = first.entries() if others else first.entries(skipped)
+            found = fetched(found, others)
             yield from (e for e in found if all(v.find(e.system, e.code) for v in others))
             return
         if self.system in skipped and self.is_open:
@@ -126,7 +130,7 @@ class Selection:
         if not self.imports:
             yield from found
             return
-        yield from (e for e in found if all(v.find(e.system, e.code) for v in self.imports))
+        yield from (e for e in fetched(found, self.imports) if all(v.find(e.system, e.code) for v in self.imports))
 
     def find(self, system: str, code: str) -> Entry | None:
         """Return the entry of a code, or None where it is not held. An empty system means any."""
@@ -141,6 +145,8 @@ class Selection:
 
     def _listed(self) -> Iterator[Entry]:
         assert self.listed is not None
+        if isinstance(self.source, StoredCodeSystem):
+            self.source.need(self.listed)
         for code, row in self.listed.items():
             made = self._entry_of_list(code, row)
             if made is not None:
@@ -159,9 +165,13 @@ class Selection:
             raise self.missing
         assert self.source is not None
         system, source, version, none = self.system, self.source, self.source.version, _NOTHING
-        nodes: Iterable[Node] = source.nodes.values()
-        for test in self.tests:
-            nodes = filter(test, nodes)
+        nodes: Iterable[Node]
+        if isinstance(source, StoredCodeSystem):
+            nodes = source.selected(selection(source, self.filters, self.tests))
+        else:
+            nodes = source.nodes.values()
+            for test in self.tests:
+                nodes = filter(test, nodes)
         for node in nodes:
             yield Entry(system, version, node.code, none, node, source)
 
@@ -236,6 +246,7 @@ class ValueSet:
             return
         left: Iterator[Entry] = chain.from_iterable(i.entries(skipped) for i in self.includes)
         if self.excludes or not self.with_inactive:
+            left = _fetched(left, self.excludes)
             left = filter(self._is_left, left)
         if len(self.includes) == 1 and not self.includes[0].imports:
             yield from left
@@ -313,6 +324,30 @@ class ValueSet:
             if key not in found or order(found[key].version) < order(entry.version):
                 found[key] = entry
         yield from found.values()
+
+
+def fetched(entries: Iterator[Entry], value_sets: Iterable[ValueSet]) -> Iterator[Entry]:
+    """Return the entries, to be looked for in value sets. Raises NotFetched with all that it takes, at once."""
+    return _fetched(entries, (s for v in value_sets for s in v.includes + v.excludes))
+
+
+def _fetched(entries: Iterator[Entry], selections: Iterable[Selection]) -> Iterator[Entry]:
+    sources: dict[int, StoredCodeSystem] = {}
+    waiting, seen = list(selections), set[int]()
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one.source, StoredCodeSystem):
+            sources[id(one.source)] = one.source
+        for inner in one.imports:
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                waiting += inner.includes + inner.excludes
+    if not sources:
+        return entries
+    kept = list(entries)
+    for source in sources.values():
+        source.need([e.code for e in kept if e.system == source.url])
+    return iter(kept)
 
 
 def _once(entries: Iterator[Entry]) -> Iterator[Entry]:

@@ -11,6 +11,8 @@ from fhir_server.api.concepts import (
     StoredSystem,
     concepts_of,
     property_key,
+    property_text,
+    words,
 )
 from fhir_server.api.conformance import Requirement, ValidationPolicy
 from fhir_server.api.criteria import (
@@ -171,7 +173,9 @@ __all__ = [
     "operation_outcome",
     "plain_entry",
     "property_key",
+    "property_text",
     "references",
     "rewrite",
     "search_entry",
+    "words",
 ]

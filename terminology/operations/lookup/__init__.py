@@ -10,6 +10,7 @@ from fhir_server.api import InvalidRequest, Json, NotFound, NotSupported, Operat
 from terminology.asking import answering, languages, sources
 from terminology.codesystem import CodeSystem, Node
 from terminology.failures import Contentless, canonical
+from terminology.fetching import settled
 from terminology.languages import choose, names
 from terminology.shapes import shaped
 from terminology.valueset import Entry
@@ -32,7 +33,7 @@ async def lookup(context: OperationContext) -> Json:
     system = await found.code_system(url, version)
     if not system.has_content:
         raise NotSupported(str(Contentless(url, system.version)))
-    node = system.get(code)
+    node = await settled(lambda: system.get(code))
     if node is None:
         raise NotFound(f"The code system {canonical(url, system.version)} has no code {code[:64]!r}.")
     entry = Entry(url, system.version, node.code, {}, node, system)
@@ -50,7 +51,7 @@ async def lookup(context: OperationContext) -> Json:
         rows.append({"name": "definition", "valueString": node.definition})
     added = {id(d): s for s in supplements for c in s.get("concept", ()) for d in c.get("designation", ())}
     rows += _designations(system, node, added)
-    rows += _properties(system, node, set(said.all("property")))
+    rows += await settled(lambda: list(_properties(system, node, set(said.all("property")))))
     rows += [{"name": "used-supplement", "valueCanonical": name} for name in system.supplements]
     return {"resourceType": "Parameters", "parameter": rows}
 
@@ -91,11 +92,10 @@ def _properties(system: CodeSystem, node: Node, wanted: set[str]) -> Iterator[Js
     said = {str(row.get("code")) for row in node.properties}
     if (everything or "inactive" in wanted) and "inactive" not in said:
         yield _property("inactive", "valueBoolean", system.is_inactive(node))
-    for name, codes in (("parent", node.parents), ("child", node.children)):
-        if everything or name in wanted:
-            for code in codes:
-                other = system.nodes.get(code)
-                yield _property(name, "valueCode", code, other.display if other is not None else "")
+    if everything or "parent" in wanted:
+        yield from (_property("parent", "valueCode", code, name) for code, name in system.parents_of(node))
+    if everything or "child" in wanted:
+        yield from (_property("child", "valueCode", code, name) for code, name in system.children_of(node))
     hierarchy = {*system.property_names("parent"), *system.property_names("child")}
     for row in node.properties:
         code = str(row.get("code", ""))

@@ -11,6 +11,7 @@ from fhir_server.api import InvalidRequest, Json, NotFound, NotSupported, Operat
 from terminology.asking import answering, sources, stored
 from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, canonical
+from terminology.fetching import settled
 from terminology.shapes import shaped
 from terminology.versions import split
 
@@ -33,7 +34,7 @@ async def subsumes(context: OperationContext) -> Json:
         raise NotSupported(
             f"The hierarchy of {url} is {system.head['hierarchyMeaning']}: no code of it subsumes another."
         )
-    outcome = _outcome(system, *(_known(system, str(c["code"])) for c in codings))
+    outcome = await settled(lambda: _outcome(system, *(_known(system, str(c["code"])) for c in codings)))
     return {"resourceType": "Parameters", "parameter": [{"name": "outcome", "valueCode": outcome}]}
 
 
@@ -55,9 +56,9 @@ def _known(system: CodeSystem, code: str) -> str:
 def _outcome(system: CodeSystem, first: str, second: str) -> str:
     if first == second:
         return "equivalent"
-    if first in system.ancestors(second):
+    if system.is_below(second, first):
         return "subsumes"
-    return "subsumed-by" if second in system.ancestors(first) else "not-subsumed"
+    return "subsumed-by" if system.is_below(first, second) else "not-subsumed"
 
 
 OPERATION = Operation(definition=files(__name__) / "definition.json", type=subsumes, instance=subsumes)

@@ -30,7 +30,7 @@ ALL = value_set("x", of())
 async def expansion(wish: Wish, *shelf: Json, languages: str = "", supplements: tuple[str, ...] = ()) -> Json:
     sources = Sources(Shelf(*(shelf or (NIGHT, ALL))), Memory(), supplements=supplements)
     found = await Composer(sources).named(SET + "x")
-    return expand(found, wish, Languages.parse(languages) if languages else Languages(), [])
+    return await expand(found, wish, Languages.parse(languages) if languages else Languages(), [])
 
 
 def codes(found: Json) -> str:
