@@ -20,7 +20,7 @@ from fhir_server.fhir.json import decode_stored
 Json = dict[str, Any]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def core_structure(url: str) -> Json | None:
     """Return the StructureDefinition of the core specification with that canonical URL, or None.
 

@@ -16,10 +16,10 @@ __all__ = ["SnapshotError", "snapshot"]
 def snapshot(structure: Json, resolve: Resolve) -> list[Json]:
     """Return the ElementDefinitions of a profile in order, each with its id, path and all that holds for it.
 
-    A snapshot that a profile brings is not looked at; those of its bases are, and that of a type. `resolve` gives the structure with a
-    canonical URL (maybe with `|version`), or None; what it raises passes through. It is not asked for what FHIR itself
-    defines. The elements share parts with those of the base: nobody changes them. Raises SnapshotError for a profile
-    that contradicts its base or itself, or stands on what is not known.
+    A snapshot that a profile brings is not looked at; those of its bases are, and that of a type. `resolve` gives the
+    structure with a canonical URL (maybe with `|version`), or None; what it raises passes through. It is not asked for
+    what FHIR itself defines. The elements share parts with those of the base: nobody changes them. Raises SnapshotError
+    for a profile that contradicts its base or itself, or stands on what is not known.
     """
     root = _grow(structure, Sources(resolve, _grow, (str(structure.get("url", "")),)))
     elements = list(islice(elements_of(root), MAX_ELEMENTS + 1))

@@ -78,10 +78,11 @@ class Differential:
                 return self._typed(siblings, node, step, code, alone and _is_narrow_place(chain), where)
             if not node.slice and step.name.endswith("[x]") and is_renamed(node, step.name):
                 return self._slice(node, siblings, step.slice, where) if step.slice else node
-        known = ", ".join(node.name for node in siblings if not node.slice)
-        raise SnapshotError(
-            f"{step.name} is no element of {parent.name}, which has {known or 'none'}", element=where, code="not-found"
-        )
+        known = ", ".join(node.name for node in siblings if not node.slice) or "none"
+        if len(parent.types) > 1:
+            known += f" whatever its type is; name one of its {len(parent.types)} types to go further"
+        text = f"{step.name} is no element of {parent.name}, which has {known}"
+        raise SnapshotError(text, element=where, code="not-found")
 
     def _open(self, node: Node, where: str) -> None:
         """Give an element the children of its type, where the differential is the first to go into it."""

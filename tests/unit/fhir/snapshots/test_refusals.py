@@ -68,6 +68,14 @@ def test_the_element_is_named_and_what_is_wrong(elements: list[Json], element: s
     assert text in caught.value.text
 
 
+def test_a_choice_is_not_gone_into_before_its_type_is_said() -> None:
+    error = _refused(profile("Observation", at("Observation.value[x].coding")))
+    assert error.text == (
+        "coding is no element of value[x], which has id, extension whatever its type is; "
+        "name one of its 11 types to go further"
+    )
+
+
 def _refused(structure: Json, *known: Json) -> SnapshotError:
     with pytest.raises(SnapshotError) as caught:
         snapshot(structure, {other["url"]: other for other in known}.get)

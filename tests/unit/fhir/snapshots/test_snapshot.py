@@ -64,6 +64,23 @@ def test_data_types_are_gone_into_as_deep_as_needed() -> None:
     assert "Observation.code.coding.display" in found
 
 
+def test_a_choice_is_gone_into_once_its_type_is_said() -> None:
+    found = snap(
+        profile(
+            "Observation",
+            at("Observation.value[x]", type=[{"code": "CodeableConcept"}]),
+            at("Observation.value[x].coding", min=1),
+        )
+    )
+    assert found["Observation.value[x].coding"]["min"] == 1
+    assert "slicing" not in found["Observation.value[x]"]
+
+
+def test_an_extension_of_a_choice_needs_no_type() -> None:
+    found = snap(profile("Observation", at("Observation.value[x].extension", max="0")))
+    assert found["Observation.value[x].extension"]["max"] == "0"
+
+
 def test_constraints_and_conditions_add_up() -> None:
     rule = {"key": "my-1", "severity": "error", "human": "One.", "expression": "family.exists()"}
     found = snap(profile("Patient", at("Patient.contact", constraint=[rule], condition=["my-1"])))
