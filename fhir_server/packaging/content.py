@@ -6,11 +6,11 @@ https://hl7.org/fhir/R4/resource.html#canonical
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from fhir_server.api.errors import NotSupported, Unprocessable
+from fhir_server.api.errors import Failure, NotSupported, Unprocessable
 from fhir_server.api.packages import PackageResource
 from fhir_server.fhir.json import JsonError, decode
 from fhir_server.fhir.outcomes import Issue
@@ -44,15 +44,21 @@ class Judge:
         return folder in self.manifest.folders and name.endswith(".json") and name[0] != "." and path != PATH
 
     def take(self, found: Iterator[File], size: int) -> list[PackageResource] | None:
-        """Return the resources of the next files of about `size` bytes together, or None when there are no more."""
+        """Return the resources of the next files of about `size` bytes together, or None when there are no more.
+
+        Raises what reading the archive raises, with the package named in the place.
+        """
         taken: list[PackageResource] = []
         count = total = 0
-        for file in islice(found, MAX_FILES):
-            resource = self._judged(file)
-            taken += [resource] if resource is not None else []
-            count, total = count + 1, total + len(file.raw)
-            if total >= size:
-                break
+        try:
+            for file in islice(found, MAX_FILES):
+                resource = self._judged(file)
+                taken += [resource] if resource is not None else []
+                count, total = count + 1, total + len(file.raw)
+                if total >= size:
+                    break
+        except Failure as failure:
+            raise type(failure)(issues=[replace(i, location=self.place(i.location)) for i in failure.issues]) from None
         return taken if count else None
 
     def finish(self) -> None:
@@ -67,8 +73,8 @@ class Judge:
             raise NotSupported(text, location=self.place(self.foreign))
 
     def place(self, path: str) -> str:
-        """Return how a file is named to people."""
-        return f"{self.manifest.label}/{path}"
+        """Return how a file is named to people, or the package itself."""
+        return f"{self.manifest.label}/{path}".removesuffix("/")
 
     def _judged(self, file: File) -> PackageResource | None:
         """Return the resource of a file, or None where it is none that can be found by its URL."""

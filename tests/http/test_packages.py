@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 
-from fhir_server.api.packages import Terms, Wish
+from fhir_server.api.packages import MAX_RESOURCE_BYTES, Terms, Wish
 from fhir_server.app import create_app
 from fhir_server.settings import Settings
 from fhir_server.testing.client import FhirClient, fhir_client
@@ -213,6 +216,58 @@ async def test_a_name_is_found_in_the_folder_with_what_it_depends_on(tmp_path: P
         assert await expanded(http) == ["red", "blue"]
         missing = await finished(http, await http.post("$package-install", parameters(name="org.example.z")))
         assert (missing.status_code, "org.example.z is not here" in missing.text) == (409, True)
+
+
+class Registry(BaseHTTPRequestHandler):
+    """A package registry with one package."""
+
+    archive = package(manifest("org.example.far", "2.1.0"), *colors())
+
+    def do_GET(self) -> None:
+        url = f"http://{self.headers['host']}"
+        listed = {"versions": {"2.1.0": {"dist": {"tarball": f"{url}/files/far.tgz"}}, "1.0.0": {}}}
+        found = {"/org.example.far": json.dumps(listed).encode(), "/files/far.tgz": self.archive}.get(self.path)
+        self.send_response(404 if found is None else 200)
+        self.send_header("content-length", str(len(found or b"")))
+        self.end_headers()
+        self.wfile.write(found or b"")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Registry) as web:
+        thread = Thread(target=web.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{web.server_port}"
+        web.shutdown()
+        thread.join()
+
+
+async def test_what_is_not_here_is_fetched_from_the_registry(registry: str) -> None:
+    async with fhir_client(package_registry=registry) as http:
+        near = package(manifest(dependencies={"org.example.far": "2.x"}))
+        assert told(await install(http, near)) == [
+            ("installed", "org.example.one", "1.0.0"),
+            ("installed", "org.example.far", "2.1.0"),
+        ]
+        assert await expanded(http) == ["red", "blue"]
+        again = await http.post("$package-install", parameters(name="org.example.far"))
+        assert told(await finished(http, again)) == [("unchanged", "org.example.far", "2.1.0")]
+        none = await finished(http, await http.send("POST", "$package-install?name=org.example.far&version=3.x"))
+        assert "is not here in a version 3.x" in issues(none)[0]["diagnostics"]
+
+
+async def test_a_resource_that_is_no_document_of_the_database_is_refused_by_name(server: FhirClient) -> None:
+    fits = definition("CodeSystem", "fits", copyright="x" * (MAX_RESOURCE_BYTES - 300))
+    large = definition("CodeSystem", "large", copyright="x" * MAX_RESOURCE_BYTES)
+    refused = await install(server, package(manifest(), fits, large))
+    assert (refused.status_code, issues(refused)[0]["code"]) == (413, "too-long")
+    assert issues(refused)[0]["location"] == ["org.example.one#1.0.0/package/CodeSystem-large.json"]
+    assert (await listed(server), await orphans(server)) == ([], 0)
+    assert told(await install(server, package(manifest(), fits))) == [("installed", "org.example.one", "1.0.0")]
 
 
 async def test_a_url_is_fetched_where_import_may_read(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> Non
             "FHIR_DATABASE_PREFIX: 'a/b' (str) must be 1 to 24 ASCII letters, digits and underscores, "
             "beginning with a letter; or leave it out for fhir",
         ),
+        (
+            "package_registry",
+            "https://user:secret@registry.example.org",
+            "FHIR_PACKAGE_REGISTRY: 'https://user:secret@registry.example.org' (str) must be an http or https URL "
+            "without user, password and query; or leave it out for empty",
+        ),
     ],
 )
 def test_a_wrong_value_names_the_key_the_type_and_the_way_out(name: str, text: str, finding: str) -> None:

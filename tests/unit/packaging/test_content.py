@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from fhir_server.api.errors import NotSupported, Unprocessable
+from fhir_server.api.errors import Malformed, NotSupported, Unprocessable
 from fhir_server.api.packages import PackageResource
 from fhir_server.packaging.archive import File
 from fhir_server.packaging.content import MAX_ISSUES, Judge
@@ -117,3 +118,13 @@ def test_other_versions_of_fhir_are_refused_where_it_matters(
         one.finish()
     assert caught.value.issues[0].location == "a.b#1.0.0/package/0.json"
     return None
+
+
+def test_an_archive_that_breaks_off_names_the_package() -> None:
+    def broken() -> Iterator[File]:
+        yield File("package/0.json", b"{}")
+        raise Malformed("It breaks off.")
+
+    with pytest.raises(Malformed, match="breaks off") as caught:
+        judge().take(broken(), 100)
+    assert caught.value.issues[0].location == "a.b#1.0.0"
