@@ -159,7 +159,10 @@ class Settings:
     # Packages
     package_dir: str = setting("", "A folder of package archives (.tgz), where dependencies are looked for first.")
     package_registry: str = setting(
-        "", "The package registry that packages are fetched from by name; empty fetches none.", check=_registry
+        "",
+        "The package registry that packages are fetched from by name; empty fetches none.",
+        check=_registry,
+        secret=True,  # somebody may try one with a password
     )
 
     # Plugins

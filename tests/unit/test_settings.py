@@ -70,8 +70,8 @@ def test_a_value_is_read_as_its_type(name: str, text: str, value: object) -> Non
         (
             "package_registry",
             "https://user:secret@registry.example.org",
-            "FHIR_PACKAGE_REGISTRY: 'https://user:secret@registry.example.org' (str) must be an http or https URL "
-            "without user, password and query; or leave it out for empty",
+            "FHIR_PACKAGE_REGISTRY: the value (str) must be an http or https URL without user, password and query; "
+            "or leave it out for empty",
         ),
     ],
 )
