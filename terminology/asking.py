@@ -14,6 +14,7 @@ from terminology import TERMINOLOGY
 from terminology.composing import Composer
 from terminology.elsewhere import content, is_undecided, sent
 from terminology.failures import Broken, Contentless, TerminologyError, Unknown
+from terminology.fetching import fetching
 from terminology.issues import refusal
 from terminology.languages import Languages
 from terminology.remote import Remote
@@ -46,10 +47,12 @@ def answering(handler: Answering) -> Answering:
     """
     path = ELSEWHERE.get(handler.__module__.rpartition(".")[2], "")
 
+    run = fetching(handler)
+
     @wraps(handler)
     async def answer(context: OperationContext) -> Json:
         try:
-            found = await handler(context)
+            found = await run(context)
         except TerminologyError as error:
             return await _told(context, path, error) or _refuse(error)
         except Failure as failure:

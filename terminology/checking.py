@@ -25,6 +25,7 @@ from terminology.statuses import (
     selections,
     status_of,
 )
+from terminology.stored import StoredCodeSystem
 from terminology.valueset import Entry, ValueSet
 from terminology.verdicts import Place, Rules, Verdict
 from terminology.versions import order
@@ -47,10 +48,16 @@ class Checker:
     async def check(self, coding: Json, place: Place, *, infer: bool = False) -> Verdict:
         """Return everything about one coding."""
         verdict = Verdict(str(coding.get("system", "")), str(coding.get("code", "")), str(coding.get("version", "")))
+        if self.value_set is not None:
+            await self.value_set.prepare(verdict.system, verdict.code)
         if not verdict.system and infer and not self._infer(verdict, place):
             return verdict
         source = await self._source(verdict, place)
         value_set = await self._fitting(verdict, coding, source)
+        if value_set is not self.value_set and value_set is not None:
+            await value_set.prepare(verdict.system, verdict.code)
+        if isinstance(source, StoredCodeSystem):
+            await source.fetch([verdict.code])
         entry = self._membership(verdict, coding, source, place, value_set)
         if entry is not None and source is None:
             # The value set lists the code: that its system is not here leaves only its name unchecked.

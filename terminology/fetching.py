@@ -7,9 +7,9 @@ before it has its answers.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from terminology.failures import TooHard
 
@@ -37,7 +37,7 @@ async def settled(question: Callable[[], _T]) -> _T:
     raise TooHard("")
 
 
-def fetching(handler: Callable[_P, Awaitable[_T]]) -> Callable[_P, Awaitable[_T]]:
+def fetching(handler: Callable[_P, Awaitable[_T]]) -> Callable[_P, Coroutine[Any, Any, _T]]:
     """Let a handler be run anew when it has met concepts that were not fetched yet."""
 
     @wraps(handler)

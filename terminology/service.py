@@ -25,6 +25,8 @@ from terminology.checking import Checker
 from terminology.codesystem import CodeSystem
 from terminology.composing import Composer
 from terminology.failures import Contentless, TerminologyError, TooMany, Unknown, Unsupported
+from terminology.fetching import fetching
+from terminology.gathering import gathered, page, size
 from terminology.remote import Remote
 from terminology.sources import Memory, Sources
 from terminology.statuses import supplements_of
@@ -54,23 +56,27 @@ class LocalTerminology:
         if self.remote is not None:
             await self.remote.close()
 
+    @fetching
     async def expand(self, library: Library, value_set: str, limit: int = 10_000) -> Expansion:
         """Return the codes of a value set."""
         try:
             found = await Composer(Sources(library, self.memory)).named(value_set)
-            return _expansion(found, limit)
+            return await _expansion(found, limit)
         except TerminologyError as error:
             return await self._told(error, lambda remote: self._expand(remote, library, value_set, limit))
 
+    @fetching
     async def contains(self, library: Library, value_set: str, system: str, code: str) -> bool:
         """Whether a value set holds a code."""
         try:
             found = await Composer(Sources(library, self.memory)).named(value_set)
+            await found.prepare(system, code)
             return system in found.open_systems or found.find(system, code) is not None
         except TerminologyError as error:
             coding = Coding(system, code)
             return await self._told(error, lambda remote: self._contains(remote, library, value_set, coding))
 
+    @fetching
     async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
         """Say whether a value set, or its own code system, holds a coding."""
         try:
@@ -89,6 +95,7 @@ class LocalTerminology:
         except TerminologyError as error:
             return Membership(None, f"{said.text} {error}")
 
+    @fetching
     async def below(self, library: Library, system: str, code: str) -> frozenset[str]:
         """Return the codes that the code subsumes, itself included."""
         try:
@@ -97,6 +104,7 @@ class LocalTerminology:
             return await self._told(error, lambda remote: _related(remote, system, code, "is-a"))
         return frozenset({own, *source.descendants(own)})
 
+    @fetching
     async def above(self, library: Library, system: str, code: str) -> frozenset[str]:
         """Return the codes that subsume the code, itself included."""
         try:
@@ -189,7 +197,12 @@ def _row(coding: Coding) -> dict[str, str]:
     return {name: value for name, value in row.items() if value}
 
 
-def _expansion(value_set: ValueSet, limit: int) -> Expansion:
+async def _expansion(value_set: ValueSet, limit: int) -> Expansion:
+    parts = await gathered(value_set)
+    if parts is not None:
+        if size(parts) > limit:
+            raise TooMany(value_set.url, limit)
+        return Expansion(tuple(map(_concept, await page(parts, 0, limit))))
     systems = value_set.open_systems
     concepts: list[Concept] = []
     for entry in value_set.entries(systems):

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from hashlib import sha256
 from typing import Any, TypeVar
 
-from fhir_server.api import Concepts, StoredConcept, StoredSystem, words
+from fhir_server.api import Concepts, StoredConcept, StoredSystem, encode, words
 from terminology import spans
 from terminology.codesystem import CodeSystem, Node, flat
 from terminology.failures import TooHard, canonical
@@ -38,6 +39,11 @@ class StoredNode(Node):
         """The words of the code and of every name, a space before each."""
         texts = (self.code, self.display, *(str(d.get("value", "")) for d in self.designations))
         return "".join(f" {word}" for text in texts for word in words(text))
+
+
+def hash_of(value: Any) -> str:
+    """Return a text that is the same for equal JSON alone."""
+    return sha256(encode(value)).hexdigest()
 
 
 class Findings:
@@ -78,6 +84,7 @@ class StoredCodeSystem(CodeSystem):
         self.stored = system
         self.concepts = concepts
         self.findings = findings
+        self._key = system.key  # of what is found; supplements make it another
         self._added: dict[str, list[Json]] = {}
         self._unknown: set[str] = set()
         self._folded_nodes: dict[str, str] = {}
@@ -104,7 +111,7 @@ class StoredCodeSystem(CodeSystem):
         if found is not None or code in self._unknown:
             assert found is None or isinstance(found, StoredNode)
             return found
-        known = self.findings.get((self.stored.key, code)) if not self._added else None
+        known = self.findings.get((self._key, code))
         if known is None:
             raise NotFetched(lambda: self.fetch([code]))
         return self._take(code, None if known is _NOWHERE else known)
@@ -120,7 +127,7 @@ class StoredCodeSystem(CodeSystem):
         wanted = [c for c in dict.fromkeys(codes) if c not in self.nodes and c not in self._unknown]
         unseen = []
         for code in wanted:
-            known = self.findings.get((self.stored.key, code)) if not self._added else None
+            known = self.findings.get((self._key, code))
             if known is None:
                 unseen.append(code)
             else:
@@ -130,8 +137,7 @@ class StoredCodeSystem(CodeSystem):
             concept = found.get(code)
             node = None if concept is None else self._node(concept)
             self._take(code, node)
-            if not self._added:
-                self.findings.keep((self.stored.key, code), _NOWHERE if node is None else node)
+            self.findings.keep((self._key, code), _NOWHERE if node is None else node)
 
     def _take(self, code: str, node: StoredNode | None) -> StoredNode | None:
         if node is None:
@@ -174,15 +180,15 @@ class StoredCodeSystem(CodeSystem):
         """
         if what in self._found:
             return self._found[what]
-        shared = None if weight is None or self._added else self.findings.get((self.stored.key, what))
+        shared = None if weight is None else self.findings.get((self._key, what))
         if shared is not None:
             return shared
 
         async def fetch() -> None:
             found = self._found[what] = await find()
-            if weight is not None and not self._added:
+            if weight is not None:
                 size = len(found) // 100 if isinstance(found, tuple) else 0
-                self.findings.keep((self.stored.key, what), found, weight + size)
+                self.findings.keep((self._key, what), found, weight + size)
 
         raise NotFetched(fetch)
 
@@ -252,7 +258,8 @@ class StoredCodeSystem(CodeSystem):
     def supplemented(self, supplements: Iterable[Json]) -> StoredCodeSystem:
         """Return this system with the designations and properties that supplements add to its concepts."""
         made = StoredCodeSystem(self.stored, self.concepts, self.findings)
-        made.head = self.head
+        made.head, supplements = self.head, list(supplements)
+        made._key = f"{self._key} {hash_of(supplements)}"
         for supplement in supplements:
             made.supplements += (canonical(supplement.get("url", ""), supplement.get("version", "")),)
             made.head = {**made.head, "property": [*made.head.get("property", ()), *supplement.get("property", ())]}

@@ -6,7 +6,7 @@ together are a union; excludes are taken away from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -292,6 +292,16 @@ class ValueSet:
                 found |= include.imports[0].open_systems
         return frozenset(found - {e.system for e in self.excludes})
 
+    async def prepare(self, system: str, code: str) -> None:
+        """Fetch what is asked of stored code systems about a code; an empty system means any."""
+        for source in self._stored_sources:
+            if system in (source.url, ""):
+                await source.fetch([code])
+
+    @cached_property
+    def _stored_sources(self) -> Sequence[StoredCodeSystem]:
+        return _stored_sources(self.includes + self.excludes)
+
     @property
     def joins_versions(self) -> bool:
         """Whether a code of one version of a system stands for that code in the others."""
@@ -332,6 +342,17 @@ def fetched(entries: Iterator[Entry], value_sets: Iterable[ValueSet]) -> Iterato
 
 
 def _fetched(entries: Iterator[Entry], selections: Iterable[Selection]) -> Iterator[Entry]:
+    sources = _stored_sources(selections)
+    if not sources:
+        return entries
+    kept = list(entries)
+    for source in sources:
+        source.need([e.code for e in kept if e.system == source.url])
+    return iter(kept)
+
+
+def _stored_sources(selections: Iterable[Selection]) -> list[StoredCodeSystem]:
+    """Return the stored code systems that includes and excludes draw on, those of their value sets too."""
     sources: dict[int, StoredCodeSystem] = {}
     waiting, seen = list(selections), set[int]()
     while waiting:
@@ -342,12 +363,7 @@ def _fetched(entries: Iterator[Entry], selections: Iterable[Selection]) -> Itera
             if id(inner) not in seen:
                 seen.add(id(inner))
                 waiting += inner.includes + inner.excludes
-    if not sources:
-        return entries
-    kept = list(entries)
-    for source in sources.values():
-        source.need([e.code for e in kept if e.system == source.url])
-    return iter(kept)
+    return list(sources.values())
 
 
 def _once(entries: Iterator[Entry]) -> Iterator[Entry]:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
-from fhir_server.api import InvalidRequest, Json, NotFound, NotSupported, Operation, OperationContext, Parameters
+from fhir_server.api import (
+    InvalidRequest,
+    Json,
+    NotFound,
+    NotSupported,
+    Operation,
+    OperationContext,
+    Parameters,
+    encode,
+)
 from terminology.asking import answering, languages, sources
 from terminology.codesystem import CodeSystem, Node
 from terminology.failures import Contentless, canonical
@@ -49,7 +58,7 @@ async def lookup(context: OperationContext) -> Json:
         rows.append({"name": "version", "valueString": system.version})
     if node.definition:
         rows.append({"name": "definition", "valueString": node.definition})
-    added = {id(d): s for s in supplements for c in s.get("concept", ()) for d in c.get("designation", ())}
+    added = {encode(d): s for s in supplements for c in s.get("concept", ()) for d in c.get("designation", ())}
     rows += _designations(system, node, added)
     rows += await settled(lambda: list(_properties(system, node, set(said.all("property")))))
     rows += [{"name": "used-supplement", "valueCanonical": name} for name in system.supplements]
@@ -66,13 +75,13 @@ def _asked(said: Parameters) -> tuple[str, str, str]:
     return name, str(code), str(said.one("version") or coding.get("version") or version)
 
 
-def _designations(system: CodeSystem, node: Node, added: dict[int, Json]) -> Iterator[Json]:
+def _designations(system: CodeSystem, node: Node, added: dict[bytes, Json]) -> Iterator[Json]:
     if node.display and system.head.get("language"):
         own = {"language": system.head["language"], "use": PREFERRED, "value": node.display}
         yield {"name": "designation", "part": list(_parts(own))}
     for designation in node.designations:
         parts = list(_parts(designation))
-        supplement = added.get(id(designation))
+        supplement = added.get(encode(designation))
         if supplement is not None:
             name = canonical(supplement.get("url", ""), supplement.get("version", ""))
             parts.append({"name": "source", "valueCanonical": name})

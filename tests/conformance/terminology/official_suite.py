@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from fhir_server.api import Failure, Json, OperationContext, Server, Stored, Terminology, encode, operation_outcome
+from fhir_server.api.concepts import Concepts
 from fhir_server.fhir.definitions import r4
 from fhir_server.http.errors import status_code
 from fhir_server.interactions.operation import parameters
@@ -80,6 +81,7 @@ class Setup:
 
     resources: Sequence[Json]
     base_url: str = "http://server.test/fhir"
+    concepts: Concepts | None = None
 
     def now(self) -> int:
         return 1_700_000_000_000
@@ -112,11 +114,11 @@ def registered(case: Case) -> Registered:
     return found
 
 
-async def ask(case: Case) -> tuple[int, Json]:
-    """Return the status and the answer of the server to a test."""
+async def ask(case: Case, here: Setup | None = None) -> tuple[int, Json]:
+    """Return the status and the answer of the server to a test, which finds what its suite sets up or what is here."""
     found = registered(case)
     request = Request("POST", (), body=case.request)
-    here = Setup(case.setup)
+    here = here or Setup(case.setup)
     try:
         given = parameters(cast(Call, _Asked(request)), found)
         context = OperationContext(
