@@ -12,11 +12,14 @@ from decimal import Decimal
 from typing import Any
 
 from terminology.codesystem import CodeSystem, Node, property_value
+from terminology.stored import StoredCodeSystem
 
 Json = dict[str, Any]
 
 TEXTS = ("display", "definition", "designation")
 HIERARCHY = ("parent", "child", "ancestor")
+# Properties that need not be declared. https://hl7.org/fhir/R4/codesystem-concept-properties.html
+STANDARD = frozenset({*TEXTS, *HIERARCHY, "code", "inactive", "status", "deprecated", "notSelectable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,10 @@ class Match:
     nearly: tuple[str, ...]
 
 
-def find_matches(source: CodeSystem, wanted: Iterable[Wanted], *, is_exact: bool) -> Iterator[Match]:
-    """Yield every code that has at least one of the properties, in the order of the code system.
+def find_matches(
+    source: CodeSystem, nodes: Iterable[Node], wanted: Iterable[Wanted], *, is_exact: bool
+) -> Iterator[Match]:
+    """Yield every one of these concepts that has at least one of the properties, in their order.
 
     Codes that are not to be used are left out, unless the wish is about that. What is not exact takes a text that has
     the words, and a code that is below or above the one that is asked for, as nearly the same.
@@ -49,7 +54,7 @@ def find_matches(source: CodeSystem, wanted: Iterable[Wanted], *, is_exact: bool
     asked = {w.code for w in wishes}
     with_inactive = bool(asked & {"inactive", *source.property_names("inactive"), *source.property_names("status")})
     with_abstract = bool(asked & {*source.property_names("notSelectable"), *source.property_names("abstract")})
-    for node in source.nodes.values():
+    for node in nodes:
         if (not with_inactive and source.is_inactive(node)) or (not with_abstract and source.is_abstract(node)):
             continue
         match = _match(source, node, wishes, is_exact)
@@ -59,8 +64,7 @@ def find_matches(source: CodeSystem, wanted: Iterable[Wanted], *, is_exact: bool
 
 def is_known(source: CodeSystem, code: str) -> bool:
     """Whether concepts of a code system have a property of that name."""
-    standard = {*TEXTS, *HIERARCHY, "code", "inactive"}
-    return code in standard or any(row.get("code") == code for row in source.head.get("property", ()))
+    return code in STANDARD or any(row.get("code") == code for row in source.head.get("property", ()))
 
 
 def _match(source: CodeSystem, node: Node, wishes: Iterable[Wanted], is_exact: bool) -> Match:
@@ -82,6 +86,8 @@ def _match(source: CodeSystem, node: Node, wishes: Iterable[Wanted], is_exact: b
 
 
 def _holds(source: CodeSystem, node: Node, wish: Wanted) -> bool:
+    if wish.code in HIERARCHY:
+        return _is_placed(source, node, wish)
     found = list(_values(source, node, wish.code))
     return bool(found) if wish.value is None else any(_is_same(value, wish.value) for value in found)
 
@@ -95,14 +101,22 @@ def _values(source: CodeSystem, node: Node, code: str) -> Iterator[Any]:
         yield from (row.get("value") for row in node.designations)
     elif code == "code":
         yield node.code
-    elif code == "ancestor":
-        yield from source.ancestors(node.code)
-    elif code in ("parent", "child"):
-        yield from node.parents if code == "parent" else node.children
     elif code == "inactive":
         yield source.is_inactive(node)
     else:
         yield from (property_value(row) for row in node.properties if row.get("code") == code)
+
+
+def _is_placed(source: CodeSystem, node: Node, wish: Wanted) -> bool:
+    """Whether a concept has the parent, child or ancestor that is asked for, or any."""
+    if wish.value is None:
+        has_child = bool(node.children or getattr(node, "below", ()))
+        return has_child if wish.code == "child" else bool(node.parents)
+    code = str(wish.value.get("code", "")) if isinstance(wish.value, dict) else str(wish.value)
+    if wish.code == "ancestor":
+        return source.is_below(node.code, code)
+    child = source.get(code) if wish.code == "child" else None
+    return code in node.parents if wish.code == "parent" else child is not None and node.code in child.parents
 
 
 def _is_same(has: Any, wanted: Any) -> bool:
@@ -124,11 +138,11 @@ def _is_same(has: Any, wanted: Any) -> bool:
 def _is_near(source: CodeSystem, node: Node, wish: Wanted, said: list[str]) -> bool:
     """Whether a value is close to the one wanted; what is different is said."""
     text = wish.value.get("code") if isinstance(wish.value, dict) else wish.value
-    if not isinstance(text, str) or not text.strip():
+    if not isinstance(text, str) or not text.strip() or wish.code in ("code", *HIERARCHY):
         return False
     if wish.code in TEXTS:
-        texts = (node.words, node.definition.casefold()) if wish.code == "definition" else (node.words,)
-        if all(any(word in t for t in texts) for word in text.casefold().split()):
+        names = node.definition.casefold() if wish.code == "definition" else node.words
+        if all(word in names for word in text.casefold().split()):
             said.append(f"{wish.code} has the words of {text[:64]!r}")
             return True
         return False
@@ -139,7 +153,11 @@ def _is_near(source: CodeSystem, node: Node, wish: Wanted, said: list[str]) -> b
         if own.casefold() == text.casefold():
             said.append(f"{wish.code} is {own!r}, in other letters")
             return True
-        if text in source.nodes and own in source.nodes and source.subsumes_by_hierarchy:
+        if (
+            source.subsumes_by_hierarchy
+            and not isinstance(source, StoredCodeSystem)
+            and {text, own} <= source.nodes.keys()
+        ):
             if text in source.ancestors(own):
                 said.append(f"{wish.code} is {own!r}, which is narrower than {text!r}")
                 return True

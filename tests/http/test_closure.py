@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from fhir_server.testing.client import FhirClient, fhir_client
+from tests.http.storing import store
 from tests.unit.terminology.shelf import ANIMALS, animals, concept
 
 pytestmark = pytest.mark.engine
@@ -20,6 +21,8 @@ pytestmark = pytest.mark.engine
 Json = dict[str, Any]
 DEEP = "http://example.org/deep"
 CHAIN = [f"c{n}" for n in range(12)]
+STORED = "http://example.org/stored"  # as ANIMALS, its concepts in the database
+SYSTEMS = pytest.mark.parametrize("system", [ANIMALS, STORED])
 
 
 def _chain() -> Json:
@@ -36,6 +39,7 @@ async def zoo() -> AsyncIterator[FhirClient]:
         for name, resource in (("animals", animals()), ("deep", _chain()), ("parts", parts)):
             answer = await client.put(f"CodeSystem/{name}", {**resource, "id": name})
             assert answer.status_code == 201, answer.text
+        await store(client, animals(url=STORED))
         yield client
 
 
@@ -67,12 +71,18 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["issue"][0]["code"]
 
 
-async def test_a_table_is_begun_and_answers_with_what_is_new(zoo: FhirClient) -> None:
-    assert told(await closure(zoo, "new")) == ("0", set())
-    assert told(await closure(zoo, "new", "owl")) == ("1", set())
-    assert told(await closure(zoo, "new", "animal", "eel")) == ("2", {("owl", "animal"), ("eel", "animal")})
-    assert told(await closure(zoo, "new", "bird")) == ("3", {("owl", "bird"), ("bird", "animal")})
-    assert told(await closure(zoo, "new", "bird", "owl")) == ("3", set())
+@SYSTEMS
+async def test_a_table_is_begun_and_answers_with_what_is_new(zoo: FhirClient, system: str) -> None:
+    new = f"new of {system}"
+    assert told(await closure(zoo, new)) == ("0", set())
+    for codes, version, pairs in (
+        (["owl"], "1", set()),
+        (["animal", "eel"], "2", {("owl", "animal"), ("eel", "animal")}),
+        (["bird"], "3", {("owl", "bird"), ("bird", "animal")}),
+        (["bird", "owl"], "3", set()),
+        (["duck", "fish"], "4", {("duck", "bird"), ("duck", "animal"), ("fish", "animal"), ("eel", "fish")}),
+    ):
+        assert told(await closure(zoo, new, *codes, system=system)) == (version, pairs)
 
 
 async def test_everything_since_a_version_is_told_again(zoo: FhirClient) -> None:
@@ -98,11 +108,12 @@ async def test_what_cannot_be_done_is_refused_and_nothing_is_added(zoo: FhirClie
     await closure(zoo, "strict")
     assert refused(await closure(zoo, "nobody began this", "owl")) == (404, "not-found")
     assert refused(await closure(zoo, "nobody began this", since="0")) == (404, "not-found")
-    unknown = await closure(zoo, "strict", "owl", "unicorn", "dragon")
-    assert refused(unknown) == (422, "code-invalid")
-    assert [i["expression"] for i in unknown.json()["issue"]] == [
-        [f"Parameters.parameter.where(name = 'concept')[{n}].value"] for n in (1, 2)
-    ]
+    for system in (ANIMALS, STORED):
+        unknown = await closure(zoo, "strict", "owl", "unicorn", "dragon", system=system)
+        assert refused(unknown) == (422, "code-invalid")
+        assert [i["expression"] for i in unknown.json()["issue"]] == [
+            [f"Parameters.parameter.where(name = 'concept')[{n}].value"] for n in (1, 2)
+        ]
     assert refused(await closure(zoo, "strict", "owl", system="")) == (422, "required")
     assert refused(await closure(zoo, "strict", "owl", system="http://example.org/none")) == (404, "not-found")
     assert refused(await closure(zoo, "strict", "owl", system="http://example.org/parts")) == (501, "not-supported")

@@ -9,12 +9,15 @@ import httpx
 import pytest
 
 from fhir_server.testing.client import FhirClient, fhir_client
+from tests.http.storing import store
 from tests.unit.terminology.shelf import ANIMALS, animals, concept
 
 pytestmark = pytest.mark.engine
 
 Json = dict[str, Any]
 MANY = "http://example.org/many"
+STORED = "http://example.org/stored"  # as ANIMALS, its concepts in the database
+SYSTEMS = pytest.mark.parametrize("system", [ANIMALS, STORED])
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,7 @@ async def zoo() -> AsyncIterator[FhirClient]:
         for name, resource in (("animals", animals()), ("many", many)):
             answer = await client.put(f"CodeSystem/{name}", {**resource, "id": name})
             assert answer.status_code == 201, answer.text
+        await store(client, animals(url=STORED))
         yield client
 
 
@@ -47,11 +51,10 @@ def rows(answer: httpx.Response) -> list[list[Json]]:
     return [row["part"] for row in answer.json().get("parameter", ())]
 
 
-async def test_complete_matches_come_first_and_partial_ones_say_what_they_lack(zoo: FhirClient) -> None:
-    owl, duck = rows(await ask(zoo, EXACT, FLIES, MICE))
-    assert owl == [
-        {"name": "code", "valueCoding": {"system": ANIMALS, "version": "2", "code": "owl", "display": "Owl"}}
-    ]
+@SYSTEMS
+async def test_complete_matches_come_first_and_partial_ones_say_what_they_lack(zoo: FhirClient, system: str) -> None:
+    owl, duck = rows(await ask(zoo, EXACT, FLIES, MICE, system=system))
+    assert owl == [{"name": "code", "valueCoding": {"system": system, "version": "2", "code": "owl", "display": "Owl"}}]
     assert duck[0]["valueCoding"]["code"] == "duck"
     assert duck[1:] == [{"name": "unmatched", "part": MICE["part"]}]
 
@@ -62,6 +65,31 @@ async def test_for_people_there_are_possible_matches_with_a_comment(zoo: FhirCli
     assert rows(await ask(zoo, EXACT, wish("display", valueString="ow"))) == []
     comments = [row[-1]["valueString"] for row in rows(await ask(zoo, FLIES, MICE))]
     assert comments == ["A complete match.", "A partial match."]
+
+
+@SYSTEMS
+@pytest.mark.parametrize(
+    ("given", "codes"),
+    [
+        ([wish("parent", valueCode="bird")], "duck owl"),
+        ([wish("child", valueCode="owl")], "bird"),
+        ([wish("ancestor", valueCode="animal"), wish("code", valueCode="owl")], "owl bird duck fish eel"),
+        ([wish("code", valueCode="owl")], "owl"),
+        ([wish("food")], "duck owl eel"),
+        ([wish("display", valueString="Ow")], "owl"),
+        ([wish("status", valueCode="retired")], "stone"),
+        ([wish("parent", valueCode="unicorn")], ""),
+    ],
+)
+async def test_codes_are_found(zoo: FhirClient, system: str, given: list[Json], codes: str) -> None:
+    found = rows(await ask(zoo, *given, system=system))
+    assert " ".join(row[0]["valueCoding"]["code"] for row in found) == codes
+
+
+async def test_what_is_not_indexed_is_not_looked_for_in_the_database(zoo: FhirClient) -> None:
+    answer = await ask(zoo, wish("definition", valueString="bird"), system=STORED)
+    assert (answer.status_code, answer.json()["issue"][0]["code"]) == (501, "not-supported")
+    assert len(rows(await ask(zoo, wish("definition", valueString="bird"), MICE))) == 1
 
 
 async def test_on_one_code_system_and_with_a_version(zoo: FhirClient) -> None:

@@ -7,7 +7,7 @@ who add codes at the same moment one goes second and is told the pairs of both.
 from __future__ import annotations
 
 from asyncio import sleep
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -31,8 +31,10 @@ from terminology.asking import answering, sources
 from terminology.closing import MAX_CODES, MAX_PAIRS, Table, read_table, table_id
 from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, Unknown, canonical
+from terminology.fetching import settled
 from terminology.shapes import shaped
 from terminology.sources import Sources
+from terminology.subsuming import fetch, pairs_with
 from terminology.versions import split
 
 MAX_NAME = 200
@@ -116,6 +118,7 @@ async def _take(found: Sources, table: Table, codings: list[Json]) -> bool:
             continue
         if url not in opened:
             opened[url] = await _open(found, table, url, str(coding.get("version", "")))
+            await fetch(opened[url], (str(c.get("code")) for c in codings if c.get("system") == url))
         source = opened[url]
         if coding.get("version") not in (None, source.version):
             text = f"The closure table has codes of {canonical(url, source.version)}; it can have one version alone."
@@ -130,7 +133,7 @@ async def _take(found: Sources, table: Table, codings: list[Json]) -> bool:
     if issues:
         raise Unprocessable(issues=issues)
     for url, codes in wanted.items():
-        _join(table, opened[url], codes)
+        await _join(table, opened[url], codes)
     return bool(wanted)
 
 
@@ -154,15 +157,14 @@ async def _open(found: Sources, table: Table, url: str, version: str) -> CodeSys
     return source
 
 
-def _join(table: Table, source: CodeSystem, codes: Iterable[str]) -> None:
+async def _join(table: Table, source: CodeSystem, codes: Collection[str]) -> None:
     known = table.systems.get(source.url)
-    members = {*(known.added if known is not None else ()), *codes}
+    members = [*(known.added if known is not None else ()), *codes]
+    await fetch(source, members)
     above: dict[str, list[str]] = {}
-    for code in codes:
-        above.setdefault(code, []).extend(sorted(source.ancestors(code) & members))
-        for below in sorted(source.descendants(code) & members):
-            above.setdefault(below, []).append(code)
-    table.add(source.url, source.version, codes, {code: rows for code, rows in above.items() if rows})
+    for code, target in await settled(lambda: list(pairs_with(source, codes, members))):
+        above.setdefault(code, []).append(target)
+    table.add(source.url, source.version, codes, above)
 
 
 async def _read(context: OperationContext, name: str) -> tuple[Table | None, int]:

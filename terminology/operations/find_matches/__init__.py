@@ -12,8 +12,10 @@ from itertools import groupby
 
 from fhir_server.api import InvalidRequest, Json, Operation, OperationContext, TooCostly, Unprocessable
 from terminology.asking import answering, sources, stored
+from terminology.candidates import candidates
 from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, canonical
+from terminology.fetching import settled
 from terminology.matching import Match, Wanted, find_matches, is_known
 from terminology.shapes import shaped
 from terminology.versions import split
@@ -42,7 +44,9 @@ async def matches(context: OperationContext) -> Json:
         raise Contentless(url, source.version)
     _check_names(source, wanted)
     is_exact = bool(said.one("exact"))
-    found = sorted(find_matches(source, wanted, is_exact=is_exact), key=lambda m: (-m.matched, len(m.nearly)))
+    nodes = await candidates(source, wanted)
+    found = await settled(lambda: list(find_matches(source, nodes, wanted, is_exact=is_exact)))
+    found.sort(key=lambda match: (-match.matched, len(match.nearly)))
     rows = [_row(source, match, is_exact) for match in _best(found, source)]
     return {"resourceType": "Parameters", "parameter": rows} if rows else {"resourceType": "Parameters"}
 

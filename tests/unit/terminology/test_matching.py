@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from terminology.codesystem import CodeSystem
-from terminology.matching import Wanted, find_matches
+from terminology.matching import Match, Wanted, find_matches
 from tests.unit.terminology.shelf import ANIMALS, animals, concept
 
 ZOO = CodeSystem(animals())
@@ -15,9 +15,13 @@ def wish(code: str, value: Any = None, *inner: Wanted) -> Wanted:
     return Wanted(code, value, ({"name": "code", "valueCode": code},), inner)
 
 
+def matches(source: CodeSystem, *wanted: Wanted, is_exact: bool = True) -> list[Match]:
+    return list(find_matches(source, source.nodes.values(), wanted, is_exact=is_exact))
+
+
 def found(*wanted: Wanted, is_exact: bool = True, source: CodeSystem = ZOO) -> str:
     """Return the codes with how many of the wishes each has."""
-    return " ".join(f"{m.node.code}:{m.matched}" for m in find_matches(source, wanted, is_exact=is_exact))
+    return " ".join(f"{m.node.code}:{m.matched}" for m in matches(source, *wanted, is_exact=is_exact))
 
 
 def test_codes_have_all_or_some_of_the_properties() -> None:
@@ -33,7 +37,7 @@ def test_codes_have_all_or_some_of_the_properties() -> None:
 def test_a_group_counts_where_all_of_it_is_there() -> None:
     group = wish("group", None, wish("food", "mice"), wish("flies", True))
     assert found(group) == "owl:1"
-    duck = next(m for m in find_matches(ZOO, [wish("code", "duck"), group], is_exact=True) if m.node.code == "duck")
+    duck = next(m for m in matches(ZOO, wish("code", "duck"), group) if m.node.code == "duck")
     missing = {"name": "property", "part": [{"name": "code", "valueCode": "food"}]}
     assert duck.unmatched == (({"name": "code", "valueCode": "group"}, missing),)
 
@@ -50,9 +54,9 @@ def test_what_is_not_exact_finds_words_letters_wider_and_narrower() -> None:
     assert found(wish("display", "OW"), is_exact=False) == "owl:1"
     assert found(wish("food", "Mice"), is_exact=False) == "owl:1"
     linked = CodeSystem(animals(concept=[concept("a", concept("b"), concept("c", near="b")), concept("d", near="a")]))
-    [match] = [m for m in find_matches(linked, [wish("near", "a")], is_exact=False) if m.node.code == "c"]
+    [match] = [m for m in matches(linked, wish("near", "a"), is_exact=False) if m.node.code == "c"]
     assert match.nearly == ("near is 'b', which is narrower than 'a'",)
-    [match] = [m for m in find_matches(linked, [wish("near", "b")], is_exact=False) if m.node.code == "d"]
+    [match] = [m for m in matches(linked, wish("near", "b"), is_exact=False) if m.node.code == "d"]
     assert match.nearly == ("near is 'a', which is wider than 'b'",)
 
 
