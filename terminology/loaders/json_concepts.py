@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
+from decimal import Decimal
 from typing import IO, Any, NamedTuple
 
 from fhir_server.api import JsonError, decode
@@ -182,7 +183,7 @@ class Reading:
         except JsonError as error:
             raise broken(self._name, level.line, f"the {level.kind} that begins here is no JSON: {error}.") from None
         assert isinstance(value, dict), "it begins with a brace"
-        return value
+        return {name: _plain(one) for name, one in value.items()}
 
     def _line_at(self, place: int) -> int:
         self._line += self._buffer.count(b"\n", self._counted, place)
@@ -199,3 +200,12 @@ class Reading:
         self._counted = self._start = 0
         if len(self._buffer) > MAX_PIECE:
             raise broken(self._name, self._line, f"a text has more than {MAX_PIECE} bytes.")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with its decimals as such: how they were written is only kept of resources."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return Decimal(value) if isinstance(value, Decimal) else value

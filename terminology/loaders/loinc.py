@@ -136,7 +136,7 @@ def _parts(work: Workspace) -> Iterator[Found]:
 
 def _answers(work: Workspace) -> Iterator[Found]:
     for code, name, file, line in work.all("lists"):
-        terms = ({"code": "answers-for", "valueCoding": _coding(*row)} for row in work.get("answers_for", code))
+        terms = ({"code": "answers-for", "valueCoding": _coding(row[0], "")} for row in work.get("answers_for", code))
         yield Found(file, line, StoredConcept(code, name, properties=tuple(terms)))
     for code, display, file, line in work.all("answers"):
         lists = [{"code": "LIST", "valueCode": row[0]} for row in work.get("answered_in", code)]

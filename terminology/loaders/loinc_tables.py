@@ -51,13 +51,13 @@ def read_answers(files: Files, work: Workspace, findings: Findings) -> None:
                 answers.setdefault(answer, (text, name, line))
                 members[answer, code] = None
     links = list(_answer_links(files, findings))
-    for _, _, code, title, file, line in links:
+    for _, code, title, file, line in links:
         lists.setdefault(code, (title, file, line))
     work.fill("lists", 4, ((code, *rest) for code, rest in lists.items()))
     work.fill("answers", 4, ((code, *rest) for code, rest in answers.items()))
     work.fill("answered_in", 2, members)
-    work.fill("lists_of", 3, ((term, code, title) for term, _, code, title, _, _ in links))
-    work.fill("answers_for", 3, ((code, term, text) for term, text, code, _, _, _ in links))
+    work.fill("lists_of", 3, ((term, code, title) for term, code, title, _, _ in links))
+    work.fill("answers_for", 2, ((code, term) for term, code, _, _, _ in links))
 
 
 def read_variants(files: Files, work: Workspace, asked: Asked, findings: Findings) -> None:
@@ -95,14 +95,14 @@ def _links(files: Files, name: str, findings: Findings) -> Iterator[tuple[str, s
             yield term, code, part, text
 
 
-def _answer_links(files: Files, findings: Findings) -> Iterator[tuple[str, str, str, str, str, int]]:
-    columns = ("LoincNumber", "LongCommonName", "AnswerListId", "AnswerListName")
+def _answer_links(files: Files, findings: Findings) -> Iterator[tuple[str, str, str, str, int]]:
+    columns = ("LoincNumber", "AnswerListId", "AnswerListName")
     seen: set[tuple[str, str]] = set()
     for name in files.matching(r"LoincAnswerListLink\.csv"):
-        for line, (term, text, code, title) in quoted(files, name, columns, findings):
+        for line, (term, code, title) in quoted(files, name, columns, findings):
             if (term, code) not in seen:  # the same list may be linked again in another context
                 seen.add((term, code))
-                yield term, text, code, title, name, line
+                yield term, code, title, name, line
 
 
 def _variants(files: Files, tag: str, name: str, findings: Findings) -> Iterator[tuple[str, str, str]]:

@@ -7,8 +7,8 @@ https://www.rfc-editor.org/rfc/rfc4180. Roles: code, display, definition, parent
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
 from fhir_server.api import InvalidRequest, StoredConcept, Unprocessable
@@ -25,8 +25,19 @@ BETWEEN_PARENTS = "|"
 _PROPERTY = re.compile(rf"property\.([^\s:]+)(?::({'|'.join(TYPES)}))?")
 _LANGUAGE = re.compile(r"designation\.([a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)")
 _CODE = re.compile(r"\S+( \S+)*")  # https://hl7.org/fhir/R4/datatypes.html#code
-_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?)?)?")
-_TRUTH = {"true": True, "false": False}
+# https://hl7.org/fhir/R4/datatypes.html#primitive; an integer is not longer than one of 32 bits
+_PATTERNS = {
+    "boolean": re.compile(r"(?i:true|false)"),
+    "integer": re.compile(r"0|[-+]?[1-9][0-9]{0,8}"),
+    "decimal": re.compile(r"-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?"),
+    "dateTime": re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?"),
+    "code": _CODE,
+}
+_MADE: dict[str, Callable[[str], Any]] = {
+    "boolean": lambda text: text.lower() == "true",
+    "integer": int,
+    "decimal": Decimal,
+}
 
 
 def read(files: Files, asked: Asked, findings: Findings) -> Release:
@@ -115,19 +126,11 @@ def _property(role: str) -> tuple[str, str]:
 
 def _value(kind: str, name: str, text: str) -> Json:
     """Return a property's row. Raises ValueError for a text that is no such value."""
-    value: Any = text
-    try:
-        if kind == "boolean":
-            value = _TRUTH[text.strip().lower()]
-        elif kind == "integer":
-            value = int(text)
-        elif kind == "decimal":
-            value = Decimal(text)
-    except (KeyError, ValueError, InvalidOperation):
-        raise ValueError(f"{text[:40]!r} is no {kind}, which property {name} has.") from None
-    if (kind == "decimal" and not value.is_finite()) or (kind == "dateTime" and not _DATE.fullmatch(text)):
+    text = text.strip()
+    pattern = _PATTERNS.get(kind)
+    if pattern is not None and not pattern.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is no {kind}, which property {name} has.")
-    return {"code": name, f"value{kind[0].upper()}{kind[1:]}": value}
+    return {"code": name, f"value{kind[0].upper()}{kind[1:]}": _MADE.get(kind, str)(text)}
 
 
 def _delimiter(files: Files, name: str, encoding: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from itertools import islice
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -30,9 +29,11 @@ from terminology.loaders.files import Files
 from terminology.loaders.findings import Findings
 from terminology.loaders.formats import reader
 from terminology.loaders.hierarchy import Hierarchy
+from terminology.loaders.limits import Sized, within_limits
 from terminology.loaders.release import Asked, Release
 
 BATCH = 1_000
+BATCH_BYTES = 4 * 1024 * 1024
 BEAT_SECONDS = 2.0  # how often the job says that it is alive; its lease is many times that
 
 
@@ -118,7 +119,7 @@ class _Loading:
     async def _keep(self, system: StoredSystem, release: Release) -> None:
         """Keep all concepts. Raises Unprocessable with every finding, when all of the file is known."""
         hierarchy = Hierarchy(self._findings)
-        stream = (found.concept for found in hierarchy.passing(release.concepts))
+        stream = within_limits(hierarchy.passing(release.concepts), self._findings)
         number = count = 0
         while batch := await asyncio.to_thread(_next, stream):
             if number >= self.checkpoint["batches"] and not self._findings.refuses:
@@ -144,8 +145,16 @@ class _Loading:
         return {"resourceType": "Parameters", "parameter": rows}
 
 
-def _next(stream: Iterator[StoredConcept]) -> list[StoredConcept]:
-    return list(islice(stream, BATCH))
+def _next(stream: Iterator[Sized]) -> list[StoredConcept]:
+    """Return the next batch: a thousand concepts, or fewer where they are large. The same file gives the same ones."""
+    batch: list[StoredConcept] = []
+    size = 0
+    for sized in stream:
+        batch.append(sized.concept)
+        size += sized.size
+        if len(batch) == BATCH or size >= BATCH_BYTES:
+            break
+    return batch
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from terminology.loaders.files import Files
 from terminology.loaders.findings import Findings
 from terminology.loaders.formats import FORMATS
 from terminology.loaders.hierarchy import Hierarchy
+from terminology.loaders.limits import within_limits
 from terminology.loaders.release import Asked, Json
 
 LOINC_HEADER = [
@@ -123,7 +124,7 @@ def load(
     findings = Findings(lenient=lenient)
     release = FORMATS[kind](Files(io.BytesIO(content), name), asked or Asked(), findings)
     hierarchy = Hierarchy(findings)
-    found = [one.concept for one in hierarchy.passing(release.concepts)]
+    found = [one.concept for one in within_limits(hierarchy.passing(release.concepts), findings)]
     hierarchy.close()
     findings.close()
     return release.head, found, findings

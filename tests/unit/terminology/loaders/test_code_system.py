@@ -103,6 +103,14 @@ DEEP = '[{"code":"a","concept":' * 150 + "[]" + "}]" * 150
         (START + ',"concept":[{"code":"a",}]}', "line 1: the concept that begins here is no JSON"),
         (START + ',"concept":[{"code":"a","code":"b"}]}', "line 1: the concept that begins here is no JSON"),
         (START + ',"concept":[{"code":"a"}}]', "line 1: brackets do not match"),
+        (
+            START + ',"concept":[{"code":"a","display":"' + "x" * 800_000 + '"}]}',
+            "line 1: the concept 'a' has more than 768",
+        ),
+        (
+            START + ',"concept":[{"code":"a","property":[{"code":"b","valueDecimal":1e999999}]}]}',
+            "line 1: a decimal of 'a'",
+        ),
         (START + "}}", "line 1: there is a bracket too many"),
         (START + ',"concept":[{"concept":[{"code":"b"}],"code":"a"}]}', "must have its code before"),
         (START + ',"content":"supplement"}', "supplement"),
