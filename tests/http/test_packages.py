@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -14,9 +15,11 @@ from typing import Any
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from fhir_server.api.packages import MAX_RESOURCE_BYTES, Terms, Wish
 from fhir_server.app import create_app
+from fhir_server.cli.commands import app as command_line
 from fhir_server.settings import Settings
 from fhir_server.testing.client import FhirClient, fhir_client
 from fhir_server.testing.engine import test_engine_url
@@ -417,3 +420,32 @@ async def test_real_guides_are_installed(server: FhirClient, shared_data: Path) 
     url = "http://hl7.org/fhir/us/core/ValueSet/us-core-encounter-type"
     assert (await server.get(f"ValueSet/$expand?url={url}")).status_code != 404
     assert await orphans(server) == 0
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "packages.md"
+
+
+async def test_what_the_guide_says_is_done(shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    for source, name in (("us_core_610", "hl7.fhir.us.core-6.1.0"), ("ips_110", "hl7.fhir.uv.ips-1.1.0")):
+        (tmp_path / f"{name}.tgz").write_bytes((shared_data / "ig" / f"{source}.tgz").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    async with fhir_client(package_dir=str(tmp_path)) as http:
+        assert http.app.services is not None
+        store = http.app.services.store
+        monkeypatch.setenv("FHIR_DATABASE_PREFIX", store._prefix)  # type: ignore[attr-defined]  # MongoStore's
+        monkeypatch.setenv("FHIR_PACKAGE_DIR", str(tmp_path))
+        said = []
+        for line in re.findall(r"^fhir-server (package .*)$", text, re.MULTILINE):
+            command = [*line.split(), "--mongodb", test_engine_url()]
+            result = await asyncio.to_thread(CliRunner().invoke, command_line, command)
+            assert result.exit_code == 0, result.output
+            said.append(result.stdout.splitlines()[0])
+        assert (said[0], said[-1]) == (
+            "installed hl7.fhir.uv.ips#1.1.0: 104 resources",
+            "removed   hl7.fhir.uv.ips#1.1.0",
+        )
+        wanted, gone = map(json.loads, re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+        done = await finished(http, await http.post("$package-install", wanted))
+        assert told(done)[0] == ("unchanged", "hl7.fhir.us.core", "6.1.0")
+        assert told(await http.post("$package-remove", gone)) == [("removed", "hl7.fhir.us.core", "6.1.0")]
