@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from fhir_server.fhir.snapshots.errors import SnapshotError
 from fhir_server.fhir.snapshots.tree import Node
 
 Json = dict[str, Any]
@@ -36,13 +37,18 @@ def is_renamed(node: Node, name: str) -> bool:
     return any(node.name == stem + str(c)[:1].upper() + str(c)[1:] for c in codes_of(node))
 
 
-def close_choice(parent: Node, node: Node) -> None:
+def close_choice(parent: Node, node: Node, where: str) -> None:
     """Leave a choice the type of a slice that must be there, and an extension the types that its slices name.
 
-    That holds where this differential implied the slicing: who declares one says how open it is.
+    That holds where this differential implied the slicing: who declares one says how open it is. Raises SnapshotError
+    where two types must be there at once.
     """
     siblings = parent.opened()
     choice = next(sibling for sibling in siblings if sibling.name == node.name and not sibling.slice)
+    needed = [other.slice for other in choice.slices(siblings) if other.facts["min"] >= 1 and "/" not in other.slice]
+    if len(needed) > 1 and choice.facts.get("max") == "1":
+        text = f"has one value, and the slices {', '.join(needed)} all ask for theirs"
+        raise SnapshotError(text, element=where, code="business-rule")
     implied = any(choice.facts.get("slicing") is slicing for slicing in (BY_TYPE, CLOSED_BY_TYPE))
     if not implied or (choice.origin and "slicing" in choice.origin.facts):
         return

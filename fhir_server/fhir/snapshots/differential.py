@@ -1,8 +1,8 @@
 """A differential laid on the snapshot of its base. https://hl7.org/fhir/R4/profiling.html#snapshot
 
 Where the specification leaves it open this does what the tool of the publishers does: a new slice starts from what the
-base says of the unsliced element, not from what the same differential says of it; slices of extensions and of types
-need no declared slicing; `valueQuantity` means the slice of that type.
+base says of the unsliced element, not from what the same differential says of it; a slice of a slice starts from that
+slice; slices of extensions and of types need no declared slicing; `valueQuantity` means the slice of that type.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Differential:
         self._sources = sources
         self._url = url
         self._named: dict[tuple[Step, ...], set[str]] = {}
-        self._choices: list[tuple[Node, Node]] = []
+        self._choices: list[tuple[Node, Node, str]] = []
 
     def apply(self, elements: Sequence[Json]) -> None:
         """Lay the elements on the tree, in their order. Raises SnapshotError."""
@@ -44,8 +44,8 @@ class Differential:
             self._named.setdefault(way[:-1], set()).add(way[-1].name)
         for element, way in zip(elements, ways, strict=True):
             self._apply_one(element, way)
-        for parent, node in self._choices:
-            close_choice(parent, node)
+        for parent, node, where in self._choices:
+            close_choice(parent, node, where)
 
     def _apply_one(self, element: Json, way: tuple[Step, ...]) -> None:
         where = str(element.get("id") or element["path"])
@@ -62,7 +62,7 @@ class Differential:
             element = element | {"constraint": [{"source": self._url, **row} for row in element["constraint"]]}
         node.facts = merged(node.facts, element, where)
         if node.is_choice and node.slice:
-            self._choices.append((chain[-2], node))
+            self._choices.append((chain[-2], node, where))
 
     def _child(self, chain: list[Node], step: Step, named: set[str], where: str) -> Node:
         """Return the child that a step names, opening its parent and adding a slice as needed."""
@@ -129,7 +129,7 @@ class Differential:
             raise SnapshotError(f"is sliced more than {MAX_SLICES} times", element=where, code="too-costly")
         outer = [s for s in slices if name.startswith(s.slice + "/")]
         sliced = max(outer, key=lambda s: len(s.slice), default=node)
-        slicing = sliced.facts.get("slicing") or _implied_slicing(node)
+        slicing = sliced.facts.get("slicing") or _implied_slicing(node, sliced)
         if slicing is None:
             raise SnapshotError(
                 f"slice {name} has no slicing to stand in; say on {sliced.step()} by what it is sliced", element=where
@@ -137,7 +137,7 @@ class Differential:
         if slicing.get("rules") == "closed" and "slicing" in (sliced.origin.facts if sliced.origin else {}):
             raise SnapshotError(f"slice {name} is new, and the base closes the slicing", element=where)
         sliced.facts = {"slicing": slicing, **sliced.facts}
-        added = (sliced.origin or sliced).copy()
+        added = sliced.copy() if sliced.slice else (node.origin or node).copy()
         added.slice = name
         added.facts = {key: value for key, value in added.facts.items() if key != "slicing"} | {"min": 0}
         code = code or type_in_name(node, name)
@@ -166,7 +166,10 @@ def _is_narrow_place(chain: list[Node]) -> bool:
     return any(node.slice for node in chain) and codes_of(chain[-1]) != {"Extension"}
 
 
-def _implied_slicing(node: Node) -> Json | None:
+def _implied_slicing(node: Node, sliced: Node) -> Json | None:
+    """Return how an element, or a slice of it, is sliced where nothing is said of it."""
+    if sliced is not node and "slicing" in node.facts:
+        return {**node.facts["slicing"], "rules": "open"}
     if node.is_choice:
         return BY_TYPE
     return BY_URL if codes_of(node) == {"Extension"} else None

@@ -74,6 +74,12 @@ def _check_cardinality(facts: Json, where: str) -> None:
 
 def _put_value(facts: Json, name: str, value: Any, where: str) -> None:
     """Fix a value, or the pattern of one: it stands for what the base fixed, and may not differ from it."""
+    code = name.removeprefix("fixed").removeprefix("pattern")
+    types = [str(row.get("code", "")) for row in facts.get("type", [])]
+    if types and not any(_can_be_written(code, allowed) for allowed in types):
+        raise SnapshotError(
+            f"{name} has another type than the element ({', '.join(types)})", element=where, code="business-rule"
+        )
     for old in [key for key in facts if key.startswith(_VALUES)]:
         if old.startswith("fixed") and (old != name or facts[old] != value):
             raise SnapshotError(
@@ -81,6 +87,13 @@ def _put_value(facts: Json, name: str, value: Any, where: str) -> None:
             )
         del facts[old]
     facts[name] = value
+
+
+def _can_be_written(suffix: str, code: str) -> bool:
+    """Whether a value of a type is written with the suffix: an Age also as a Quantity, a bare value as anything."""
+    known = r4().types.get(code)
+    names = r4().ancestors(code) if known and known.kind == "complex" else (code,)
+    return code.startswith(SYSTEM_TYPES) or suffix in {name[:1].upper() + name[1:] for name in names}
 
 
 def _put_types(facts: Json, value: list[Json], where: str) -> None:
@@ -115,6 +128,10 @@ def _put_constraints(facts: Json, value: list[Json], where: str) -> None:
 
 def _put_conditions(facts: Json, value: list[str], where: str) -> None:
     facts["condition"] = list(dict.fromkeys([*facts.get("condition", []), *value]))
+
+
+def _put_mappings(facts: Json, value: list[Json], where: str) -> None:
+    facts["mapping"] = facts.get("mapping", []) + value
 
 
 def _put_extensions(facts: Json, value: list[Json], where: str) -> None:
@@ -167,6 +184,7 @@ _RULES: dict[str, Callable[[Json, Any, str], None]] = {
     "type": _put_types,
     "constraint": _put_constraints,
     "condition": _put_conditions,
+    "mapping": _put_mappings,
     "extension": _put_extensions,
     "contentReference": _put_content_reference,
     "slicing": _put_slicing,

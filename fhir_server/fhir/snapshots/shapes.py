@@ -52,6 +52,7 @@ class _Element(msgspec.Struct):
     contentReference: str = ""  # noqa: N815
     constraint: list[_Constraint] = []
     condition: list[str] = []
+    mapping: list[Json] = []
     extension: list[_Extension] = []
     binding: _Binding | None = None
     mustSupport: bool = False  # noqa: N815

@@ -30,12 +30,6 @@ CASES: list[tuple[str, list[Json], str, str]] = [
     ("a slice of a single", [at("Patient.gender", slicing=by_url())], "Patient.gender", "neither repeats"),
     ("a slice by nothing", [at("Patient.name", "official")], "Patient.name", "no slicing to stand in"),
     (
-        "a slice of a slice by nothing",
-        [at("Patient.name", slicing=by_url("value", "use")), at("Patient.name", "a"), at("Patient.name", "a/b")],
-        "Patient.name",
-        "say on name:a",
-    ),
-    (
         "a slice constrained and new",
         [at("Patient.name", slicing=by_url("value", "use")), at("Patient.name", "a", sliceIsConstraining=True)],
         "Patient.name",
@@ -55,6 +49,14 @@ CASES: list[tuple[str, list[Json], str, str]] = [
         ],
         "Patient.name.given",
         "is not known; install the package",
+    ),
+    ("a value of another type", [at("Patient.gender", fixedString="male")], "Patient.gender", "another type than the"),
+    ("a pattern of another type", [at("Patient.name", patternString="x")], "Patient.name", "(HumanName)"),
+    (
+        "two types at once",
+        [at("Patient.deceasedBoolean", min=1), at("Patient.deceasedDateTime", min=1)],
+        "Patient.deceasedBoolean",
+        "the slices deceasedBoolean, deceasedDateTime all",
     ),
     ("nested too deep", [at(".".join(["Patient"] * 60))], ".".join(["Patient"] * 60), "nested deeper than 40"),
 ]

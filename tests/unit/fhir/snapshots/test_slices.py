@@ -126,6 +126,26 @@ def test_a_slice_may_be_sliced_again() -> None:
     assert [step.partition(":")[2] for step in steps] == ["", "a", "a/b", "c"]
 
 
+def test_a_slice_of_a_new_slice_starts_from_that_slice() -> None:
+    row = {"code": "Extension", "profile": [CORE + "auditevent-Instance"]}
+    slicing = {"discriminator": [{"type": "value", "path": "url"}, {"type": "pattern", "path": "value.system"}]}
+    mine = profile(
+        "AuditEvent",
+        at("AuditEvent.agent.extension", slicing=slicing | {"rules": "closed"}),
+        at("AuditEvent.agent.extension", "other", type=[row], max="2", min=1),
+        at("AuditEvent.agent.extension", "other/one", max="1"),
+        at("AuditEvent.agent.extension.value[x].system", patternUri="http://example.org/one"),
+    )
+    found = snap(mine)
+    outer, inner = found["AuditEvent.agent.extension:other"], found["AuditEvent.agent.extension:other/one"]
+    assert outer["slicing"] == slicing | {"rules": "open"}
+    assert (inner["min"], inner["max"], inner["type"]) == (0, "1", [row])
+    assert "slicing" not in inner
+    system = found["AuditEvent.agent.extension:other/one.value[x].system"]
+    assert system["patternUri"] == "http://example.org/one"
+    assert "AuditEvent.agent.extension:other.value[x].system" not in found
+
+
 def test_slices_within_slices() -> None:
     mine = profile(
         "Observation",

@@ -178,6 +178,21 @@ def test_extensions_of_an_element_add_up_by_their_url() -> None:
     assert snap(mine, first)["Patient.name"]["extension"] == [other, two]
 
 
+def test_mappings_add_up() -> None:
+    one, two = ({"identity": text, "map": text} for text in ("a", "b"))
+    first = profile("Patient", at("Patient.name", mapping=[one]), name="first")
+    mine = profile("Patient", at("Patient.name", mapping=[two]), base=MINE + "first")
+    assert snap(mine, first)["Patient.name"]["mapping"] == [one, two]
+
+
+def test_a_quantity_of_a_kind_may_be_written_as_a_quantity() -> None:
+    mine = profile("Condition", at("Condition.onsetAge", patternQuantity={"code": "a"}), at("Condition.abatementAge"))
+    changed = mine["differential"]["element"]
+    assert snap(mine)["Condition.onset[x]:onsetAge"]["patternQuantity"] == {"code": "a"}
+    changed[0] = at("Condition.onsetAge", patternAge={"code": "a"})
+    assert snap(mine)["Condition.onset[x]:onsetAge"]["patternAge"] == {"code": "a"}
+
+
 def test_below_a_content_reference_is_what_it_names() -> None:
     found = snap(profile("Observation", at("Observation.component.referenceRange.low", min=1)))
     assert found["Observation.component.referenceRange.low"]["min"] == 1
