@@ -5,6 +5,7 @@ https://hl7.org/fhir/R4/conformance-rules.html#constraints. One that is empty, o
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fhir_server.fhir import fhirpath
@@ -15,6 +16,8 @@ from fhir_server.validation.profiles.rules import Rule
 from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
+
+_word = re.compile(r"[A-Za-z]+")
 
 # Values of the wrong kind, which another finding is about, can make a function fail in its own way.
 _FAILURES = (fhirpath.FhirPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -57,8 +60,13 @@ def _constraint(row: Constraint, human: str, kind: str, by: str) -> Rule:
             if quick is None:
                 quick = _asked(compiled[0], fhirpath.Node(value, kind, beside), run)
         except _FAILURES as error:
-            return _not_evaluated(row, error, by) if run.advice else None
-        return [Finding("invariant", broken, severity=row.severity)] if quick is False else None
+            why = str(error) if isinstance(error, fhirpath.FhirPathError) else "a value is malformed"
+            return _not_evaluated(row, why, by) if run.advice else None
+        if quick is not False:
+            return None
+        if wrong := _json_name(row.expression, kind):
+            return _not_evaluated(row, wrong, by) if run.advice else None
+        return [Finding("invariant", broken, severity=row.severity)]
 
     return check
 
@@ -67,7 +75,14 @@ def _asked(expression: fhirpath.Expression, node: fhirpath.Node, run: Run) -> bo
     return expression.boolean(node, resource=run.resource, root=run.root, environment=run.environment)
 
 
-def _not_evaluated(row: Constraint, error: Exception, by: str) -> Findings:
-    why = f": {error}" if isinstance(error, fhirpath.FhirPathError) else ""
-    text = f"The constraint {row.key} could not be evaluated: {row.expression}{by}{why}"
+def _json_name(expression: str, kind: str) -> str:
+    """Return what is wrong with an expression that names a choice as JSON does: to FHIRPath there is no valueString."""
+    elements = r4().types[kind].elements if kind in r4().types else ()
+    known = {name: element.name for element in elements if element.choice for name in element.json_names()}
+    name = next((word for word in _word.findall(expression) if word in known), None)
+    return "" if name is None else f"FHIRPath calls {name} {known[name]}"
+
+
+def _not_evaluated(row: Constraint, why: str, by: str) -> Findings:
+    text = f"The constraint {row.key} could not be evaluated: {row.expression} ({why}){by}"
     return [Finding("informational", text, severity="information")]

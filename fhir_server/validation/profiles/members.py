@@ -63,8 +63,7 @@ def check_of(member: Member) -> Check:
     """Return the check of an object for this member; the quick one where values are objects without slices."""
     if len(member.kinds) == 1 and not member.banned and member.slicing is None:
         name, kind = next(iter(member.kinds.items()))
-        if not kind.is_primitive:
-            return _objects(member, name, kind)
+        return _primitive(member, name, kind) if kind.is_primitive else _objects(member, name, kind)
     return _general(member)
 
 
@@ -93,22 +92,42 @@ def _objects(member: Member, name: str, kind: Kind) -> Check:
     return check
 
 
-def _general(member: Member) -> Check:
-    kinds, banned, step = member.kinds, member.banned, member.step
+def _primitive(member: Member, name: str, kind: Kind) -> Check:
+    rule, step, sibling = kind.rule, member.step, "_" + name
+    is_counted = member.low is not None or (member.high is not None and member.high < 1)
+    several = _general(member)
 
     def check(holder: Json, run: Run) -> Findings | None:
+        value, beside = holder.get(name), holder.get(sibling)
+        if type(value) is list or type(beside) is list:
+            return several(holder, run)
+        if value is None and type(beside) is not dict:
+            return below(step, problems, None) if is_counted and (problems := member.counted(0)) else None
+        found = below(step, problems, None) if is_counted and (problems := member.counted(1)) else None
+        problems = None if rule is None else rule(value, beside if type(beside) is dict else None, run)
+        return found if problems is None else below(step, problems, found)
+
+    return check
+
+
+def _general(member: Member) -> Check:
+    kinds, banned, step = member.kinds, member.banned, member.step
+    barred = {key: text for name, text in banned.items() for key in (name, "_" + name)}
+    names = {name: name for name in kinds} | {"_" + name: name for name, kind in kinds.items() if kind.is_primitive}
+    rules = {kind.code: kind.rule for kind in kinds.values()}
+
+    def check(holder: Json, run: Run) -> Findings | None:
+        if not barred.keys().isdisjoint(holder):
+            text = next(barred[key] for key in holder if key in barred)
+            return below(step, refuse("structure", text), None)
         rows: list[Occurrence] = []
-        for name, kind in kinds.items():
-            if name in holder or (kind.is_primitive and "_" + name in holder):
-                rows += occurrences(holder, name, kind)
+        for name in dict.fromkeys(names[key] for key in holder if key in names):
+            rows += occurrences(holder, name, kinds[name])
         found: Findings | None = None
-        for name, text in banned.items():
-            if name in holder or "_" + name in holder:
-                return below(step, refuse("structure", text), None)
         if problems := member.counted(len(rows)):
             found = below(step, problems, found)
         for row in rows:
-            problems = checked(row, kinds[_name_of(kinds, row[2])].rule, member.is_resource, holder, run)
+            problems = checked(row, rules[row[2]], member.is_resource, holder, run)
             if problems is not None:
                 found = below(step, problems, found)
                 if is_full(found):
@@ -118,10 +137,6 @@ def _general(member: Member) -> Check:
         return found
 
     return check
-
-
-def _name_of(kinds: dict[str, Kind], code: str) -> str:
-    return next(name for name, kind in kinds.items() if kind.code == code)
 
 
 def checked(row: Occurrence, rule: Rule | None, is_resource: bool, holder: Json, run: Run) -> Findings | None:

@@ -41,7 +41,7 @@ def matches(value: Any, pattern: Any) -> bool:
 
 def _same(value: Any, fixed: Any) -> bool:
     if type(fixed) is str:
-        return value is fixed or (type(value) is str and _plain(value) == _plain(fixed))
+        return type(value) is str and (value == fixed or _plain(value) == _plain(fixed))
     if isinstance(fixed, (int, Decimal, float)) and type(fixed) is not bool:
         is_number = isinstance(value, (int, Decimal, float)) and type(value) is not bool
         return is_number and Decimal(str(value)).as_tuple() == Decimal(str(fixed)).as_tuple()
