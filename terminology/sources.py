@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from asyncio import gather, to_thread
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -200,15 +201,16 @@ class Sources:
 
     async def _choose(self, kind: str, url: str, version: str, *, supplement: bool = False) -> bytes | StoredSystem:
         known: list[str] = []
-        async for candidates in self._candidates(kind, url):
-            fitting = [c for c in candidates if (c[1].content == "supplement") is supplement]
-            known += [head.version for _, head in fitting if head.version]
-            chosen = latest(((head.version, raw) for raw, head in fitting), version)
-            if chosen is not None:
-                return chosen
+        async with aclosing(self._candidates(kind, url)) as sources:  # left to the loop, it costs a system call
+            async for candidates in sources:
+                fitting = [c for c in candidates if (c[1].content == "supplement") is supplement]
+                known += [head.version for _, head in fitting if head.version]
+                chosen = latest(((head.version, raw) for raw, head in fitting), version)
+                if chosen is not None:
+                    return chosen
         raise Unknown("supplement" if supplement else kind, url, version, tuple(sorted(set(known))))
 
-    async def _candidates(self, kind: str, url: str) -> AsyncIterator[list[tuple[bytes | StoredSystem, _Head]]]:
+    async def _candidates(self, kind: str, url: str) -> AsyncGenerator[list[tuple[bytes | StoredSystem, _Head]], None]:
         """Yield the versions there are, nearest source first."""
         yield [(raw, self._head(raw)) for raw in _encoded(self.given, kind, url)]
         resources, stored = await self._of_tenant(kind, url)

@@ -10,7 +10,6 @@ from fhir_server.api import (
     InvalidRequest,
     Json,
     NotFound,
-    NotSupported,
     Operation,
     OperationContext,
     Parameters,
@@ -41,7 +40,7 @@ async def lookup(context: OperationContext) -> Json:
     supplements = await found.named_supplements()
     system = await found.code_system(url, version)
     if not system.has_content:
-        raise NotSupported(str(Contentless(url, system.version)))
+        raise Contentless(url, system.version)
     node = await settled(lambda: system.get(code))
     if node is None:
         raise NotFound(f"The code system {canonical(url, system.version)} has no code {code[:64]!r}.")

@@ -29,7 +29,7 @@ async def subsumes(context: OperationContext) -> Json:
     found = sources(context, given=[own] if own is not None else [])
     system = await found.code_system(url, said.one("version") or version)
     if not system.has_content:
-        raise NotSupported(str(Contentless(url, system.version)))
+        raise Contentless(url, system.version)
     if not system.subsumes_by_hierarchy:
         raise NotSupported(
             f"The hierarchy of {url} is {system.head['hierarchyMeaning']}: no code of it subsumes another."
