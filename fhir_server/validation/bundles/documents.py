@@ -99,7 +99,6 @@ def _targets(entry: Entry, links: Links, contents: Contents) -> set[Entry]:
     for text in links.texts:
         found.update(contents.find(text, entry))
         found.update(contents.by_canonical.get(text.partition("|")[0], ()))
-    found.discard(entry)
     return found
 
 

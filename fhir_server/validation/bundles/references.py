@@ -26,7 +26,7 @@ def check_references(contents: Contents, links: dict[Entry, Links], report: Repo
     is_said = contents.kind in _REQUESTS
     for entry, own in links.items():
         for element, reference in own.references:
-            if reference.startswith("#") or "?" in reference:
+            if reference.startswith("#"):
                 continue
             found = contents.find(reference, entry)
             report.spend(max(0, len(found) - 1))
