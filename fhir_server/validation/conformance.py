@@ -29,6 +29,9 @@ from fhir_server.validation.questionnaires import check_questionnaire, check_res
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 # Profiles name profiles, whose bases name value sets: each round learns what the last one came upon.
 MAX_ROUNDS = 40
+# How many definitions and codes are looked up for one resource. A Bundle of real records needs some hundreds at first.
+MAX_QUESTIONS = 5_000
+_TOO_MUCH = f"More than {MAX_QUESTIONS} definitions and codes would have to be looked up, so not all of it was checked."
 _AGREEING = frozenset({"Bundle", "Parameters", "Questionnaire", "QuestionnaireResponse"})
 
 
@@ -73,10 +76,14 @@ class Conformance:
         knowledge = self.knowledge.of(tenant)
         learner: Learner | None = None
         found: Findings = []
+        left = MAX_QUESTIONS
         for _ in range(MAX_ROUNDS):
             asking = Asking(knowledge)
             found = self._walk(resource, asking, knowledge.policy, wish)
-            if not asking.wanted:
+            left -= len(asking.wanted)
+            if left < 0:
+                found.append(Finding("too-costly", _TOO_MUCH))
+            if left < 0 or not asking.wanted:
                 break
             learner = learner or Learner(library(), self._terminology, self._shared)
             await learner.learn(knowledge, asking.wanted)

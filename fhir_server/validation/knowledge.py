@@ -22,6 +22,8 @@ Json = dict[str, Any]
 
 MAX_CODES = 20_000
 MAX_DEFINITIONS = 5_000
+# What is longer is no code and no URL of anybody; nor is it kept, for there is no end of it.
+MAX_TEXT = 1_000
 # A worker that died between its write and the count of it is the only way to miss a change; then this is how long.
 STALE_SECONDS = 300.0
 
@@ -64,7 +66,7 @@ class Knowledge:
 
 
 class Asking:
-    """The answers of one validation: what is not known is noted in `wanted`. See validation.answers.Answers."""
+    """The answers of one walk: what is not known is noted in `wanted`. See validation.answers.Answers."""
 
     __slots__ = ("_knowledge", "wanted")
 
@@ -76,12 +78,15 @@ class Asking:
         """Return a profile made ready; None where it is unknown, unusable, or not asked for yet."""
         found = self._knowledge.profiles.get(canonical)
         if found is None:
-            self.wanted[Question("profile", canonical)] = None
+            if len(canonical) <= MAX_TEXT:
+                self.wanted[Question("profile", canonical)] = None
             return None
         return None if type(found) is Unusable else found  # type: ignore[return-value]
 
     def unusable(self, canonical: str) -> Unusable | None:
         """Return why a profile that was asked for cannot be used."""
+        if len(canonical) > MAX_TEXT:
+            return Unusable(f"A profile of {len(canonical)} characters is not known here.")
         found = self._knowledge.profiles.get(canonical)
         return found if isinstance(found, Unusable) else None
 
@@ -90,23 +95,29 @@ class Asking:
         try:
             return self._knowledge.definitions[kind, canonical]
         except KeyError:
+            if len(canonical) > MAX_TEXT:
+                return None
             self.wanted[Question(kind, canonical)] = None
             return None
 
     def member(self, value_set: str, coding: Coding) -> Membership:
         """Say whether a value set holds a coding."""
-        return self._code(Question("member", value_set, coding))
+        return self._code("member", value_set, coding)
 
     def concept(self, coding: Coding) -> Membership:
         """Say whether the code system of a coding holds it."""
-        return self._code(Question("concept", "", coding))
+        return self._code("concept", "", coding)
 
-    def _code(self, question: Question) -> Membership:
-        found = self._knowledge.codes.get(question)
-        if found is None:
-            self.wanted[question] = None
+    def _code(self, kind: str, value_set: str, coding: Coding) -> Membership:
+        found = self._knowledge.codes.get(Question(kind, value_set, coding))
+        if found is not None:
+            return found
+        if len(coding.system) + len(coding.code) + len(coding.version) + len(value_set) > MAX_TEXT:
             return UNTOLD
-        return found
+        if len(coding.display) > MAX_TEXT:
+            return self._code(kind, value_set, msgspec.structs.replace(coding, display=""))
+        self.wanted[Question(kind, value_set, coding)] = None
+        return UNTOLD
 
 
 class KnowledgeOfTenants:

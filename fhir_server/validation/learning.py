@@ -12,6 +12,7 @@ from hashlib import blake2b
 from threading import Lock
 from typing import Any
 
+from fhir_server.api.concepts import concepts_of
 from fhir_server.api.errors import Failure
 from fhir_server.api.terminology import Library, Terminology
 from fhir_server.fhir.definitions.profiles import core_structure
@@ -67,11 +68,27 @@ class SharedProfiles:
                 self._made.popitem(last=False)
 
 
+class _Once:
+    """A library that is asked for each definition once: the codes of a resource share a few systems and value sets."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._found: dict[tuple[str, str], Sequence[bytes]] = {}
+        self.concepts = concepts_of(library)
+
+    async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
+        """Return every version of a definition."""
+        key = (resource_type, url)
+        if key not in self._found:
+            self._found[key] = await self._library.find(resource_type, url)
+        return self._found[key]
+
+
 class Learner:
-    """Finds answers for one tenant, by what its library holds."""
+    """Finds answers for one tenant, by what its library holds at the moment; one for each validation."""
 
     def __init__(self, library: Library, terminology: Terminology, shared: SharedProfiles) -> None:
-        self._library = library
+        self._library = _Once(library)
         self._terminology = terminology
         self._shared = shared
         self._fetched: dict[str, _Fetched | None] = {}

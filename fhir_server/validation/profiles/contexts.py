@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from fhir_server.fhir.definitions import r4
 from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
+Contexts = Sequence[tuple[str, str]]  # type (element, extension, fhirpath) and expression
 
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 _FAILURES = (fhirpath.FhirPathError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -31,13 +33,12 @@ class Holder:
     urls: tuple[str, ...] = ()
 
 
-def fits(structure: Json, holder: Holder, run: Run) -> bool:
-    """Whether the definition of an extension allows it there; a context that cannot be evaluated allows it."""
-    contexts = [row for row in structure.get("context") or () if type(row) is dict]
-    return not contexts or any(_fits(row.get("type"), str(row.get("expression", "")), holder, run) for row in contexts)
+def fits(contexts: Contexts, holder: Holder, run: Run) -> bool:
+    """Whether the contexts of an extension allow it there; one that cannot be evaluated allows it."""
+    return not contexts or any(_fits(kind, expression, holder, run) for kind, expression in contexts)
 
 
-def _fits(kind: Any, expression: str, holder: Holder, run: Run) -> bool:
+def _fits(kind: str, expression: str, holder: Holder, run: Run) -> bool:
     if kind == "extension":
         return bool(holder.urls) and expression in holder.urls
     if kind == "fhirpath":
@@ -58,13 +59,13 @@ def _is_selected(expression: str, holder: Holder, run: Run) -> bool:
     return any(node.element is holder.beside for node in found)
 
 
-def broken_invariants(structure: Json, holder: Holder, extension: Json, run: Run) -> list[str]:
+def broken_invariants(invariants: Sequence[str], holder: Holder, extension: Json, run: Run) -> list[str]:
     """Return the context invariants of an extension's definition that its holder breaks."""
     broken = []
-    for expression in structure.get("contextInvariant") or ():
+    for expression in invariants:
         try:
             node = fhirpath.Node(holder.value, holder.kind, holder.beside)
-            holds = fhirpath.compile(str(expression)).boolean(
+            holds = fhirpath.compile(expression).boolean(
                 node,
                 resource=run.resource,
                 root=run.root,
@@ -74,5 +75,5 @@ def broken_invariants(structure: Json, holder: Holder, extension: Json, run: Run
         except _FAILURES:
             continue
         if holds is False:
-            broken.append(str(expression))
+            broken.append(expression)
     return broken

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fhir_server.fhir.definitions import Element, r4
 from fhir_server.fhir.fhirpath.elements import resource_node
 from fhir_server.validation.findings import Finding, Findings, below, is_full, refuse, shown, step
-from fhir_server.validation.profiles.contexts import Holder, broken_invariants, fits
+from fhir_server.validation.profiles.contexts import Contexts, Holder, broken_invariants, fits
 from fhir_server.validation.profiles.profile import Profile
 from fhir_server.validation.profiles.run import Run, TooMuch
 
@@ -143,22 +143,21 @@ def _one(item: Json, url: str, holder: Holder, is_modifier: bool, run: Run) -> F
     profile = run.answers.profile(url)
     if profile is None or profile.type != "Extension":
         return _unknown(item, url, holder, is_modifier, run)
-    structure = profile.structure
     found: Findings = []
     if profile.is_modifier != is_modifier:
         wanted = "modifierExtension" if profile.is_modifier else "extension"
         found += refuse("extension", f"The extension {shown_url(url)} has to be a member of {wanted}.")
-    if not fits(structure, holder, run):
-        found += refuse("extension", f"The extension {shown_url(url)} may not stand here; {_contexts(structure)}.")
-    for expression in broken_invariants(structure, holder, item, run):
+    if not fits(profile.contexts, holder, run):
+        found += refuse("extension", f"The extension {shown_url(url)} may not stand here; {_listed(profile.contexts)}.")
+    for expression in broken_invariants(profile.context_invariants, holder, item, run):
         found += refuse("invariant", f"The extension {shown_url(url)} may stand here only where {expression}.")
     if run.first_report(profile, item):
         found += profile.check(item, run) or []
     return found or None
 
 
-def _contexts(structure: Json) -> str:
-    names = [str(row.get("expression")) for row in structure.get("context") or () if type(row) is dict]
+def _listed(contexts: Contexts) -> str:
+    names = [expression for _, expression in contexts]
     return "allowed: " + ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
 
 

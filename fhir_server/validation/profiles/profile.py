@@ -12,13 +12,14 @@ from fhir_server.fhir.definitions import Definitions, r4
 from fhir_server.validation.findings import Finding, Findings
 from fhir_server.validation.profiles.compiler import Compiler
 from fhir_server.validation.profiles.discriminators import Condition, condition_of
-from fhir_server.validation.profiles.run import Run, TooMuch
+from fhir_server.validation.profiles.run import MAX_NESTING, Run, TooMuch
 from fhir_server.validation.profiles.slots import ProfileError, Slot, tree
 
 Json = dict[str, Any]
 
 MAX_ELEMENTS = 20_000
 
+_TOO_DEEP = f"Profiles of profiles are checked {MAX_NESTING} deep; here it is deeper, and was not checked"
 _TOO_MUCH = "The resource takes more work to check than is allowed, so it was not checked to the end"
 
 
@@ -26,6 +27,7 @@ class Profile:
     """What one StructureDefinition adds to its base type.
 
     `warnings` tell what of it cannot be decided, `must_support` has the ids of the elements that are to be supported.
+    Of an extension `contexts` are the (type, expression) pairs of where it may stand, with `context_invariants`.
     """
 
     __slots__ = (
@@ -33,8 +35,9 @@ class Profile:
         "_conditions",
         "_root",
         "_rule",
+        "context_invariants",
+        "contexts",
         "must_support",
-        "structure",
         "type",
         "url",
         "version",
@@ -42,10 +45,11 @@ class Profile:
     )
 
     def __init__(self, structure: Json, root: Slot, compiler: Compiler, by: str) -> None:
-        self.structure = structure
         self.url: str = structure["url"]
         self.version: str = str(structure.get("version", ""))
         self.type: str = structure["type"]
+        self.contexts = _rows(structure, "context")
+        self.context_invariants = tuple(map(str, structure.get("contextInvariant") or ()))
         self.must_support = tuple(slot.id for slot in root.rows() if slot.definition.get("mustSupport") is True)
         self._root = root
         self._by = by
@@ -74,12 +78,15 @@ class Profile:
         kind = item.get("resourceType")
         if type(kind) is str and kind != self.type and self.type not in r4().ancestors(kind):
             return [Finding("structure", f"The profile is about {self.type}, and this is of another type{self._by}")]
-        if self._rule is None or not run.enter(self, item):
+        if self._rule is None:
             return None
+        if not run.enter(self, item):
+            deep = Finding("too-costly", _TOO_DEEP + self._by, severity="warning")
+            return [deep] if run.is_deep and run.advice else None
         try:
             run.spend(1)
             return self._rule(item, None, run)
-        except TooMuch:
+        except (TooMuch, RecursionError):
             if run.is_inner:
                 raise
             return [Finding("too-costly", _TOO_MUCH + self._by)]
@@ -114,3 +121,8 @@ def compile_profile(structure: Json, snapshot: Sequence[Json], definitions: Defi
     root = tree(snapshot)
     by = f" (profile {url})."
     return Profile(structure, root, Compiler(known, root, by), by)
+
+
+def _rows(structure: Json, name: str) -> tuple[tuple[str, str], ...]:
+    rows = [row for row in structure.get(name) or () if type(row) is dict]
+    return tuple((str(row.get("type")), str(row.get("expression"))) for row in rows)

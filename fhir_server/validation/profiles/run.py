@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 MAX_STEPS = 500_000
 MAX_SECONDS = 20.0
-MAX_NESTING = 24  # profiles that name profiles, over references too
+MAX_NESTING = 40  # profiles that name profiles, over references too
 EXPRESSION_STEPS = 100_000
 
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
@@ -153,6 +153,11 @@ class Run:
         shared.running.add(key)
         shared.nesting += 1
         return True
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether profiles are nested as deep as they may be."""
+        return self._shared.nesting >= MAX_NESTING
 
     @property
     def is_inner(self) -> bool:

@@ -11,6 +11,13 @@ from typing import Any
 Json = dict[str, Any]
 
 
+# What a snapshot says to people; kept, it would be most of a profile.
+_PROSE = frozenset(
+    {"alias", "base", "code", "comment", "definition", "example", "label", "mapping", "orderMeaning", "representation"}
+    | {"requirements", "short", "meaningWhenMissing", "isModifierReason", "isSummary"}
+)
+
+
 class ProfileError(ValueError):
     """A profile that cannot be checked. `element` is the id of the element at fault; the message names it too."""
 
@@ -29,7 +36,7 @@ class Slot:
     __slots__ = ("children", "definition", "id", "name", "path", "slice_name", "slices", "whole")
 
     def __init__(self, definition: Json, path: str, whole: Slot | None = None) -> None:
-        self.definition = definition
+        self.definition = {name: value for name, value in definition.items() if name not in _PROSE}
         self.path = path
         self.name = path.rpartition(".")[2]
         self.slice_name: str = str(definition.get("sliceName", "")) if whole is not None else ""
