@@ -58,6 +58,12 @@ def unpack_one(piece: msgspec.Raw) -> StoredConcept:
     return _one.decode(piece)
 
 
+def unpack_some(raw: bytes, places: Iterable[int]) -> list[StoredConcept]:
+    """Return the concepts at some places of a pack."""
+    parts = next(pieces([raw]))
+    return [_one.decode(parts[place]) for place in places]
+
+
 def folding(is_case_sensitive: bool) -> Callable[[str], str]:
     """Return how a code is written in the index."""
     return str if is_case_sensitive else str.casefold

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
 import msgspec
@@ -20,7 +20,17 @@ from fhir_server.api.concepts import Progress, StoredConcept, StoredSystem
 from fhir_server.api.errors import NotFound, TooCostly, Unavailable
 from fhir_server.api.tenant import Tenant
 from fhir_server.fhir.json import decode_stored, encode
-from fhir_server.store.concept_blocks import BLOCK, MAX_WORD, Json, folding, pack, pieces, unpack, unpack_one
+from fhir_server.store.concept_blocks import (
+    BLOCK,
+    MAX_WORD,
+    Json,
+    folding,
+    pack,
+    pieces,
+    unpack,
+    unpack_one,
+    unpack_some,
+)
 from fhir_server.store.concept_loading import Loading, drop
 from fhir_server.store.conformance import MongoConformance
 from fhir_server.store.driver import DURABLE, Driver
@@ -143,16 +153,32 @@ class MongoConcepts:
 
     async def read(self, system: StoredSystem, spans: Iterable[tuple[int, int]]) -> list[StoredConcept]:
         """Return the concepts with these ordinals."""
-        wanted = list(spans)
-        numbers = sorted({n for first, last in wanted for n in range(first // BLOCK, last // BLOCK + 1)})
-        found: list[StoredConcept] = []
-        for low, high in _runs(numbers):
-            found += await self._concepts(system, {"_id": {"$gte": low, "$lte": high}}, high - low + 1)
-        by_ordinal = {concept.ordinal: concept for concept in found}
-        try:
-            return [by_ordinal[o] for first, last in wanted for o in range(first, last + 1)]
-        except KeyError:
-            raise _replaced(system) from None
+        wanted = [o for first, last in spans for o in range(first, last + 1)]
+        places: dict[int, set[int]] = {}
+        for ordinal in wanted:
+            places.setdefault(ordinal // BLOCK, set()).add(ordinal % BLOCK)
+        rows = await self._numbered(system, sorted(places))
+        found: dict[int, StoredConcept] = {}
+        for row in rows:
+            own = places[int(row["_id"])]
+            some = unpack([row["raw"]]) if len(own) > BLOCK // 2 else unpack_some(row["raw"], own)
+            found.update((concept.ordinal, concept) for concept in some)
+        if len(rows) < len(places):
+            raise _replaced(system)
+        return [found[ordinal] for ordinal in wanted]
+
+    async def _numbered(self, system: StoredSystem, numbers: Sequence[int]) -> list[Json]:
+        """Return blocks: neighbours by a range, others by their numbers."""
+        if numbers and numbers[-1] - numbers[0] < 2 * len(numbers):
+            query: Json = {"_id": {"$gte": numbers[0], "$lte": numbers[-1]}}
+            rows = await self._blocks(system, query, numbers[-1] - numbers[0] + 1)
+            known = set(numbers)
+            return [row for row in rows if row["_id"] in known]
+        found: list[Json] = []
+        for start in range(0, len(numbers), AT_ONCE):
+            some = numbers[start : start + AT_ONCE]
+            found += await self._blocks(system, {"_id": {"$in": list(some)}}, len(some))
+        return found
 
     async def children(self, system: StoredSystem, concept: StoredConcept, limit: int) -> list[StoredConcept]:
         """Return up to `limit` concepts that have this one as a parent."""
@@ -237,19 +263,6 @@ async def _unpacked(rows: Sequence[Json]) -> list[StoredConcept]:
     if len(rows) > 100:  # others are served meanwhile
         return await to_thread(unpack, [row["raw"] for row in rows])
     return unpack(row["raw"] for row in rows)
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield [first, last] of neighbours."""
-    first = last = -1
-    for number in numbers:
-        if number != last + 1 or first < 0:
-            if first >= 0:
-                yield first, last
-            first = number
-        last = number
-    if first >= 0:
-        yield first, last
 
 
 def _row(system: StoredSystem) -> Json:
