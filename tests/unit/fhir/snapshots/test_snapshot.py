@@ -82,12 +82,18 @@ def test_an_extension_of_a_choice_needs_no_type() -> None:
 
 
 def test_constraints_and_conditions_add_up() -> None:
-    rule = {"key": "my-1", "severity": "error", "human": "One.", "expression": "family.exists()"}
-    found = snap(profile("Patient", at("Patient.contact", constraint=[rule], condition=["my-1"])))
+    rule = {"key": "my-1", "severity": "error", "human": "One.", "expression": "name.family.exists()"}
+    changes = (
+        at("Patient.contact", constraint=[rule]),
+        at("Patient.contact.organization", condition=["pat-1", "my-1"]),
+    )
+    found = snap(profile("Patient", *changes))
     contact = found["Patient.contact"]
     assert [row["key"] for row in contact["constraint"]] == ["ele-1", "pat-1", "my-1"]
     assert contact["constraint"][-1]["source"] == MINE + "mine"
-    assert contact["condition"] == ["my-1"]
+    assert found["Patient.contact.organization"]["condition"] == ["pat-1", "my-1"]
+    again = snap(profile("Patient", at("Patient.contact.organization", condition=["my-1"])))
+    assert again["Patient.contact.organization"]["condition"] == ["pat-1", "my-1"]
 
 
 def test_a_constraint_with_a_known_key_stands_for_the_old_one() -> None:
