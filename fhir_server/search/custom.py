@@ -18,7 +18,7 @@ Json = dict[str, Any]
 # What one evaluation may cost: an expression over an everyday resource takes tens of steps.
 MAX_STEPS = 10_000
 MAX_VALUES = 1_000
-_PATIENCE = Environment(max_steps=MAX_STEPS)
+_PATIENCE = Environment(max_steps=MAX_STEPS, safe_patterns=True)
 _TEXTS = ("string", "markdown", "code", "id", "uri", "url", "canonical", "oid", "uuid", "System.String")
 _WHOLE = ("integer", "positiveInt", "unsignedInt", "System.Integer")
 _AMOUNTS = ("Quantity", "SimpleQuantity", "Age", "Count", "Distance", "Duration", "Money", "MoneyQuantity")

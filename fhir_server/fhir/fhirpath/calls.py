@@ -167,6 +167,7 @@ def with_type(mode: Mode, target: Code, operator: str, wanted: TypeSpecifier) ->
 
     def run(frame: Frame) -> Collection:
         focus = above(frame)
+        frame.spend_many(len(focus))
         if checks_one:
             single(focus)
         return [node for node in focus if wanted.is_exactly(node.type)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.elements import Rows, is_primitive
-from fhir_server.fhir.fhirpath.frame import Frame, Run
+from fhir_server.fhir.fhirpath.frame import FEW, Frame, Run
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection
 from fhir_server.fhir.fhirpath.paths import Nodes, Values, wrapped
 
@@ -85,8 +85,12 @@ def straight(nodes: Nodes, general: Code, *, resolves: bool = False) -> Code:
     def run(frame: Frame) -> Collection:
         this = frame.this
         if len(this) == 1 and type(this[0].value) is dict:
-            return nodes(this[0].value)
-        return [found for node in this if type(node.value) is dict for found in nodes(node.value)]
+            found = nodes(this[0].value)
+        else:
+            found = [one for node in this if type(node.value) is dict for one in nodes(node.value)]
+        if len(found) > FEW:
+            frame.spend(len(found))
+        return found
 
     return Code(run, general.types, general.is_ordered, nodes=nodes)
 

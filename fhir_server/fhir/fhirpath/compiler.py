@@ -27,7 +27,7 @@ from fhir_server.fhir.fhirpath.ast import (
 from fhir_server.fhir.fhirpath.code import NEVER, Code, Mode, Scope, Types, all_types, straight, type_set
 from fhir_server.fhir.fhirpath.elements import Rows, is_primitive, rows
 from fhir_server.fhir.fhirpath.errors import FhirPathSemanticError
-from fhir_server.fhir.fhirpath.frame import Frame, Run
+from fhir_server.fhir.fhirpath.frame import FEW, Frame, Run
 from fhir_server.fhir.fhirpath.functions.existence import distinct
 from fhir_server.fhir.fhirpath.functions.subsetting import item
 from fhir_server.fhir.fhirpath.nodes import BOOLEAN, EMPTY, INTEGER, STRING, Collection, boolean, integer
@@ -36,6 +36,8 @@ from fhir_server.fhir.fhirpath.singletons import truth
 from fhir_server.fhir.fhirpath.types import is_type_name, specifier, system_types
 from fhir_server.fhir.fhirpath.variables import variable
 
+# A union of more straight paths than any definition has is from somebody who wants it to take long: it is budgeted.
+_MOST_WAYS = 64
 _COMPARISONS = frozenset({"=", "!=", "~", "!~", "<", ">", "<=", ">=", "in", "contains"})
 
 
@@ -110,7 +112,15 @@ class Compiler:
             return NEVER
         step = location.step(name) if self._mode.is_tracked else paths.general_step(name)
         above = target.run
-        general = Code(lambda frame: step(above(frame)), types, target.is_ordered)
+
+        def walk(frame: Frame) -> Collection:
+            focus = above(frame)
+            found = step(focus)
+            if len(found) > FEW or len(focus) > FEW:  # in place: most steps of an everyday path are of a few items
+                frame.spend(len(focus) + len(found))
+            return found
+
+        general = Code(walk, types, target.is_ordered)
         if target.values is None or not pairs:
             return general
         nodes = paths.step_nodes(target.values, pairs)
@@ -156,12 +166,14 @@ class Compiler:
         def run(frame: Frame) -> Collection:
             found: Collection = []
             for branch in runs:
-                found = found + branch(frame)
+                more = branch(frame)
+                frame.spend_many(len(more))
+                found += more
             return distinct(frame, found)
 
         general = Code(run, types)
         ways = [branch.nodes for branch in branches if branch.nodes is not None]
-        if len(ways) < len(branches) or self._mode.is_tracked:
+        if len(ways) < len(branches) or len(ways) > _MOST_WAYS or self._mode.is_tracked:
             return general
         is_plain = types is not None and all(system_types().get(own, STRING) == STRING for own in types)
         return straight(paths.merged(ways, is_plain), general, resolves=any(branch.resolves for branch in branches))

@@ -9,6 +9,7 @@ from typing import Any
 from fhir_server.fhir.fhirpath import quantities, temporal
 from fhir_server.fhir.fhirpath.arithmetic import is_sane, rounded_alike
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
+from fhir_server.fhir.fhirpath.frame import CHARACTERS_PER_STEP
 from fhir_server.fhir.fhirpath.nodes import (
     BOOLEAN,
     DATE,
@@ -167,6 +168,19 @@ def identity(node: Node) -> Hashable:
         return temporal.identity(known) if known else ("date", value)
     amount = quantity(node) if kind == QUANTITY else None
     return quantities.identity(amount) if amount is not None else _frozen(value)
+
+
+def weight(nodes: Collection) -> int:
+    """Return what it costs to tell the nodes from others: what is in them, and the length of their texts."""
+    return sum(_weight(node.value) for node in nodes)
+
+
+def _weight(value: Any) -> int:
+    if type(value) is str:
+        return 1 + len(value) // CHARACTERS_PER_STEP
+    if type(value) is dict:
+        return 1 + sum(map(_weight, value.values()))
+    return 1 + sum(map(_weight, value)) if type(value) is list else 1
 
 
 def distinct_nodes(nodes: Collection) -> Collection:

@@ -11,6 +11,9 @@ from fhir_server.fhir.fhirpath.errors import FhirPathBudgetExceeded, FhirPathEva
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, Node
 
 DEFAULT_STEPS = 1_000_000
+CHARACTERS_PER_STEP = 64
+MAX_TEXT = 4_000_000
+FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,19 @@ NO_ENVIRONMENT = Environment()
 class Frame:
     """The state of one evaluation. `this` is what a path without a start begins at; lambdas set and restore it."""
 
-    __slots__ = ("environment", "index", "moment", "resource", "root", "steps", "this", "top", "total", "variables")
+    __slots__ = (
+        "contained",
+        "environment",
+        "index",
+        "moment",
+        "resource",
+        "root",
+        "steps",
+        "this",
+        "top",
+        "total",
+        "variables",
+    )
 
     def __init__(
         self,
@@ -60,12 +75,24 @@ class Frame:
         self.index = -1
         self.total: Collection = EMPTY
         self.moment: datetime | None = None
+        self.contained: dict[str, dict[str, Any]] | None = None
 
     def spend(self, steps: int) -> None:
         """Count work that grows with the data. Raises FhirPathBudgetExceeded when there was too much."""
         self.steps -= steps
         if self.steps < 0:
             raise FhirPathBudgetExceeded(f"more than {self.environment.max_steps} steps")
+
+    def spend_many(self, items: int) -> None:
+        """Count work on items one by one; a few are free, so that a step of an everyday path costs no call."""
+        if items > FEW:
+            self.spend(items)
+
+    def read(self, length: int) -> None:
+        """Count work that grows with a text. Raises FhirPathBudgetExceeded for one longer than any element may have."""
+        if length > MAX_TEXT:
+            raise FhirPathBudgetExceeded(f"a text of more than {MAX_TEXT} characters")
+        self.spend(length // CHARACTERS_PER_STEP)
 
     def now(self) -> datetime:
         """Return the time of this evaluation: the same however often it is asked for."""

@@ -7,7 +7,7 @@ from decimal import Decimal, DecimalException
 
 from fhir_server.fhir.fhirpath import quantities, temporal
 from fhir_server.fhir.fhirpath.arithmetic import Number, context
-from fhir_server.fhir.fhirpath.equality import equal, equivalent, identity, order, temporal_of
+from fhir_server.fhir.fhirpath.equality import equal, equivalent, identity, order, temporal_of, weight
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame
 from fhir_server.fhir.fhirpath.functions.mathematics import number_node
@@ -20,22 +20,33 @@ Operator = Callable[[Frame, Collection, Collection], Collection]
 
 
 def equals(frame: Frame, left: Collection, right: Collection) -> Collection:
-    return boolean(equal(left, right))
+    return boolean(_equal(frame, left, right))
 
 
 def differs(frame: Frame, left: Collection, right: Collection) -> Collection:
-    answer = equal(left, right)
+    answer = _equal(frame, left, right)
     return boolean(None if answer is None else not answer)
 
 
+def _equal(frame: Frame, left: Collection, right: Collection) -> bool | None:
+    if len(left) != 1 or type(left[0].value) is dict:
+        frame.spend(weight(left) + weight(right))
+    return equal(left, right)
+
+
 def is_equivalent(frame: Frame, left: Collection, right: Collection) -> Collection:
-    frame.spend(len(left) * len(right))
-    return boolean(equivalent(left, right))
+    return boolean(_equivalent(frame, left, right))
 
 
 def is_not_equivalent(frame: Frame, left: Collection, right: Collection) -> Collection:
-    frame.spend(len(left) * len(right))
-    return boolean(not equivalent(left, right))
+    return boolean(not _equivalent(frame, left, right))
+
+
+def _equivalent(frame: Frame, left: Collection, right: Collection) -> bool:
+    """Compare each with each, at worst."""
+    if len(left) == len(right):
+        frame.spend(weight(left) * len(right) + len(left) * weight(right))
+    return equivalent(left, right)
 
 
 def _ordering(decide: Callable[[int], bool]) -> Operator:
@@ -54,7 +65,7 @@ def is_in(frame: Frame, left: Collection, right: Collection) -> Collection:
     node = single(left)
     if node is None:
         return EMPTY
-    frame.spend(len(right))
+    frame.spend(weight(left) + weight(right))
     key = identity(node)
     return boolean(any(identity(other) == key for other in right))
 
@@ -66,7 +77,7 @@ def contains(frame: Frame, left: Collection, right: Collection) -> Collection:
 def concatenate(frame: Frame, left: Collection, right: Collection) -> Collection:
     """Join two strings; nothing counts as the empty string."""
     result = (text(left) or "") + (text(right) or "")
-    frame.spend(len(result) // 64)
+    frame.read(len(result))
     return string(result)
 
 

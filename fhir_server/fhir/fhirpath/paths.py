@@ -14,14 +14,14 @@ from fhir_server.fhir.fhirpath.ast import Binary, Call, Expression, Identifier, 
 from fhir_server.fhir.fhirpath.elements import Rows, children, is_primitive, primitives, rows
 from fhir_server.fhir.fhirpath.equality import distinct_nodes, node_equal
 from fhir_server.fhir.fhirpath.nodes import STRING, Collection, Node
-from fhir_server.fhir.fhirpath.references import target_type
+from fhir_server.fhir.fhirpath.references import contained_resources, target_type
 from fhir_server.fhir.fhirpath.types import specifier, system_types
 
 Json = dict[str, Any]
 Values = Callable[[Json], list[Json]]
 Nodes = Callable[[Json], Collection]
-# A condition on a dict; the second argument is the resource the path started at, where contained resources are.
-Condition = Callable[[Json, Json], bool]
+# From the resource a path starts at, where contained resources are, to a condition on a dict.
+Condition = Callable[[Json], Callable[[Json], bool]]
 
 _FEW = 8
 
@@ -135,14 +135,21 @@ def filtered(parent: Values, condition: Condition) -> Values:
 
     def values(value: Json) -> list[Json]:
         above = parent(value)
-        return [one for one in above if condition(one, value)] if above else above
+        if not above:
+            return above
+        is_wanted = condition(value)
+        return [one for one in above if is_wanted(one)]
 
     return values
 
 
 def extensions(parent: Values, url: str) -> Values:
     """Return the path to the extensions with a url."""
-    return filtered(step_values(parent, "extension"), lambda value, _: value.get("url") == url)
+    return filtered(step_values(parent, "extension"), _always(lambda value: value.get("url") == url))
+
+
+def _always(test: Callable[[Json], bool]) -> Condition:
+    return lambda start: test
 
 
 def condition(criteria: Expression, own: str) -> Condition | None:
@@ -158,8 +165,16 @@ def condition(criteria: Expression, own: str) -> Condition | None:
         first, second = condition(criteria.left, own), condition(criteria.right, own)
         if first is None or second is None:
             return None
-        return lambda value, start: first(value, start) and second(value, start)
+        return _both(first, second)
     return _says(criteria, own) if criteria.operator == "=" else None
+
+
+def _both(first: Condition, second: Condition) -> Condition:
+    def condition(start: Json) -> Callable[[Json], bool]:
+        one, other = first(start), second(start)
+        return lambda value: one(value) and other(value)
+
+    return condition
 
 
 def _points_to(criteria: TypeOperation, own: str) -> Condition | None:
@@ -169,7 +184,18 @@ def _points_to(criteria: TypeOperation, own: str) -> Condition | None:
     if own != "Reference" or criteria.operator != "is" or not is_resolve:
         return None
     is_wanted = specifier(criteria.type_name).accepts
-    return lambda value, start: is_wanted(target_type(value, start) or "")
+
+    def condition(start: Json) -> Callable[[Json], bool]:
+        known: dict[str, Json] = {}
+
+        def contained(fragment: str) -> Json | None:
+            if not known:
+                known.update(contained_resources(start))
+            return known.get(fragment)
+
+        return lambda value: is_wanted(target_type(value, start, contained) or "")
+
+    return condition
 
 
 def _says(criteria: Binary, own: str) -> Condition | None:
@@ -183,7 +209,7 @@ def _says(criteria: Binary, own: str) -> Condition | None:
     if len(pairs) != 1 or system_types().get(pairs[0][1]) != STRING or literal.node.type != STRING:
         return None
     key, expected = name.name, literal.node.value
-    return lambda value, _: value.get(key) == expected
+    return _always(lambda value: value.get(key) == expected)
 
 
 def merged(branches: list[Nodes], are_plain: bool) -> Nodes:

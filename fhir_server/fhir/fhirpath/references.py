@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fhir_server.fhir.definitions import r4
@@ -42,22 +43,40 @@ def contained_resource(container: dict[str, Any], fragment: str) -> dict[str, An
     """Return what `#id` means inside a container: one of its contained resources, or itself for `#`."""
     if fragment == "#":
         return container
-    contained = container.get("contained")
-    for resource in contained if type(contained) is list else ():
-        if type(resource) is dict and resource.get("id") == fragment[1:]:
-            found: dict[str, Any] = resource
-            return found
+    for resource in _contained(container):
+        if resource.get("id") == fragment[1:]:
+            return resource
     return None
 
 
-def target_type(reference: Any, container: dict[str, Any]) -> str | None:
-    """Return the type of resource a Reference points to, without reading it; None if nothing tells."""
+def contained_resources(container: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return {`#id`: what it means inside a container}, for who has many references to look up."""
+    found = {"#": container}
+    for resource in _contained(container):
+        own = resource.get("id")
+        if type(own) is str:
+            found.setdefault("#" + own, resource)
+    return found
+
+
+def _contained(container: dict[str, Any]) -> list[dict[str, Any]]:
+    contained = container.get("contained")
+    return [row for row in contained if type(row) is dict] if type(contained) is list else []
+
+
+def target_type(
+    reference: Any, container: dict[str, Any], contained: Callable[[str], dict[str, Any] | None] | None = None
+) -> str | None:
+    """Return the type of resource a Reference points to, without reading it; None if nothing tells.
+
+    `contained` gives what `#id` means; without it the container is searched.
+    """
     if type(reference) is not dict:
         return None
     text = reference.get("reference")
     if type(text) is str:
         if text[:1] == "#":
-            resource = contained_resource(container, text)
+            resource = contained(text) if contained is not None else contained_resource(container, text)
             return resource.get("resourceType") if resource is not None else stated_type(reference)
         target = literal_target(text)
         if target is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.fhir.fhirpath.equality import distinct_nodes, identity
+from fhir_server.fhir.fhirpath.equality import distinct_nodes, identity, weight
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame, Run
 from fhir_server.fhir.fhirpath.functions.filtering import where
@@ -40,22 +40,23 @@ def not_(frame: Frame, focus: Collection) -> Collection:
 
 
 def all_true(frame: Frame, focus: Collection) -> Collection:
-    return boolean(all(_booleans(focus)))
+    return boolean(all(_booleans(frame, focus)))
 
 
 def any_true(frame: Frame, focus: Collection) -> Collection:
-    return boolean(any(_booleans(focus)))
+    return boolean(any(_booleans(frame, focus)))
 
 
 def all_false(frame: Frame, focus: Collection) -> Collection:
-    return boolean(not any(_booleans(focus)))
+    return boolean(not any(_booleans(frame, focus)))
 
 
 def any_false(frame: Frame, focus: Collection) -> Collection:
-    return boolean(not all(_booleans(focus)))
+    return boolean(not all(_booleans(frame, focus)))
 
 
-def _booleans(focus: Collection) -> list[bool]:
+def _booleans(frame: Frame, focus: Collection) -> list[bool]:
+    frame.spend_many(len(focus))
     for node in focus:
         if system_type(node) != BOOLEAN and node.value is not None:
             raise FhirPathEvaluationError(f"booleans are needed, not {node.type}")
@@ -63,6 +64,7 @@ def _booleans(focus: Collection) -> list[bool]:
 
 
 def subset_of(frame: Frame, focus: Collection, other: Collection) -> Collection:
+    frame.spend(weight(focus) + weight(other))
     return boolean({identity(node) for node in focus} <= {identity(node) for node in other})
 
 
@@ -78,10 +80,10 @@ def distinct(frame: Frame, focus: Collection) -> Collection:
     """Return the items without repetitions, in their first order."""
     if len(focus) < 2:
         return focus
-    frame.spend(len(focus))
+    frame.spend(weight(focus))
     return distinct_nodes(focus)
 
 
 def is_distinct(frame: Frame, focus: Collection) -> Collection:
-    frame.spend(len(focus))
+    frame.spend(weight(focus))
     return boolean(len({identity(node) for node in focus}) == len(focus))

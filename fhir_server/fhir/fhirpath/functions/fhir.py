@@ -10,22 +10,23 @@ from fhir_server.fhir.fhirpath.elements import children, is_primitive, resource_
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError, FhirPathNotSupported
 from fhir_server.fhir.fhirpath.frame import Frame
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, Node, boolean
-from fhir_server.fhir.fhirpath.references import contained_resource, literal_target, stated_type
+from fhir_server.fhir.fhirpath.references import contained_resources, literal_target, stated_type
 from fhir_server.fhir.fhirpath.singletons import single, text
 from fhir_server.fhir.fhirpath.types import system_types
 
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 _UNSAFE_HTML = re.compile(
-    r"<\s*/?\s*(script|style|form|input|button|iframe|object|embed|base|link|meta|head|body|html|frame|frameset|audio|video)\b"
-    r"|\son\w+\s*=|javascript:",
+    r"<\s*+/?\s*+(script|style|form|input|button|iframe|object|embed|base|link|meta|head|body|html|frame|frameset|audio|video)\b"
+    r"|\son\w++\s*+=|javascript:",
     re.IGNORECASE,
 )
-_HTML_TEXT = re.compile(r"<[^>]*>|\s+")
+_HTML_TEXT = re.compile(r"<[^<>]*+>|\s+")
 
 
 def extension(frame: Frame, focus: Collection, url: Collection) -> Collection:
     """Return the extensions with the url; a primitive's are on its element."""
     wanted = text(url)
+    frame.spend_many(len(focus))
     return [node for node in _extensions(focus) if node.value.get("url") == wanted]
 
 
@@ -76,8 +77,7 @@ def _resolved(frame: Frame, node: Node) -> Node | None:
     if type(reference) is not str:
         return _stub(stated_type(node.value), "") if type(node.value) is dict else None
     if reference[:1] == "#":
-        container = frame.root or frame.resource
-        resource = contained_resource(container.value, reference) if container is not None else None
+        resource = _contained(frame).get(reference)
     else:
         resource = frame.environment.resolve(reference) if frame.environment.resolve is not None else None
     if resource is not None:
@@ -86,6 +86,14 @@ def _resolved(frame: Frame, node: Node) -> Node | None:
     if target is not None:
         return _stub(*target)
     return _stub(stated_type(node.value), "") if type(node.value) is dict else None
+
+
+def _contained(frame: Frame) -> dict[str, dict[str, Any]]:
+    """Return what `#id` leads to; looked for once in an evaluation, however many references there are."""
+    if frame.contained is None:
+        container = frame.root or frame.resource
+        frame.contained = contained_resources(container.value) if container is not None else {}
+    return frame.contained
 
 
 def _stub(type_name: str | None, identifier: str) -> Node | None:
@@ -124,6 +132,7 @@ def html_checks(frame: Frame, focus: Collection) -> Collection:
     node = single(focus)
     if node is None or type(node.value) is not str:
         return EMPTY
+    frame.read(len(node.value))
     if frame.environment.html_checks is not None:
         return boolean(frame.environment.html_checks(node.value))
     has_content = bool(_HTML_TEXT.sub("", node.value)) or "<img" in node.value

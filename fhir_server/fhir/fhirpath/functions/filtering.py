@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.fhir.fhirpath.equality import identity
+from fhir_server.fhir.fhirpath.equality import identity, weight
 from fhir_server.fhir.fhirpath.frame import Frame, Run
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection
 from fhir_server.fhir.fhirpath.singletons import truth
@@ -43,6 +43,7 @@ def repeat(frame: Frame, focus: Collection, projection: Run) -> Collection:
     level = focus
     while level:
         found = select(frame, level, projection)
+        frame.spend(weight(found))
         level = []
         for node in found:
             key = identity(node)

@@ -18,7 +18,9 @@ from fhir_server.fhir.fhirpath.frame import Frame
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, boolean, integer, string
 from fhir_server.fhir.fhirpath.singletons import text, whole
 
-_CHARACTERS_PER_STEP = 64
+# RE2 walks at worst through every instruction of the pattern for every character: some hundred million in a second.
+_INSTRUCTIONS_PER_STEP = 512
+_REPLACED_PER_STEP = 16
 _PATTERN_MEMORY = 1 << 20
 _GROUP = re.compile(r"\$([0-9]{1,4}|\{\w+\})")
 _JSON_ESCAPE = re.compile(r'(?:\\u[0-9A-Fa-f]{4})+|\\["\\/bfnrt]')
@@ -30,7 +32,8 @@ def _strings(frame: Frame, *collections: Collection) -> list[str] | None:
     present = [value for value in values if value is not None]
     if len(present) < len(values):
         return None
-    frame.spend(sum(map(len, present)) // _CHARACTERS_PER_STEP)
+    for value in present:
+        frame.read(len(value))
     return present
 
 
@@ -48,6 +51,7 @@ def substring(frame: Frame, focus: Collection, start: Collection, length: Collec
     value, begin = text(focus), whole(start)
     if value is None or begin is None or not 0 <= begin < len(value):
         return EMPTY
+    frame.read(len(value))
     size = whole(length) if length is not None else None
     return string(value[begin:] if size is None else value[begin : begin + max(0, size)])
 
@@ -88,7 +92,7 @@ def replace(frame: Frame, focus: Collection, pattern: Collection, substitution: 
     values = _strings(frame, focus, pattern, substitution)
     if values is None:
         return EMPTY
-    frame.spend(values[0].count(values[1]) * len(values[2]) // _CHARACTERS_PER_STEP)
+    frame.read(values[0].count(values[1]) * len(values[2]))
     return string(values[0].replace(values[1], values[2]))
 
 
@@ -109,7 +113,8 @@ def replace_matches(frame: Frame, focus: Collection, regex: Collection, substitu
         return EMPTY
     if not values[1]:
         return string(values[0])
-    frame.spend((len(values[0]) + 1) * len(values[2]) // _CHARACTERS_PER_STEP)
+    frame.read((len(values[0]) + 1) * len(values[2]))
+    frame.spend(len(values[0]) // _REPLACED_PER_STEP)
     pattern = _pattern(frame, values[0], values[1])
     parts: list[Any] = _GROUP.split(values[2])  # every second one names a group
     parts[1::2] = [int(name) if name.isdigit() else name for name in (part.strip("{}") for part in parts[1::2])]
@@ -128,9 +133,11 @@ def _pattern(frame: Frame, subject: str, regex: str) -> Any:
         return _any_pattern(regex)
     try:
         subject.encode()
-        return _safe_pattern(regex)
+        pattern = _safe_pattern(regex)
     except UnicodeEncodeError:
         raise FhirPathEvaluationError("half of a surrogate pair is no character") from None
+    frame.spend(len(subject) * pattern.programsize // _INSTRUCTIONS_PER_STEP)
+    return pattern
 
 
 @lru_cache(maxsize=128)
@@ -184,7 +191,7 @@ def join(frame: Frame, focus: Collection, separator: Collection = EMPTY) -> Coll
         return EMPTY
     parts = _strings(frame, *([node] for node in focus if node.value is not None)) or []
     glue = text(separator) or ""
-    frame.spend(len(parts) * len(glue) // _CHARACTERS_PER_STEP)
+    frame.read(sum(map(len, parts)) + len(parts) * len(glue))
     return string(glue.join(parts))
 
 

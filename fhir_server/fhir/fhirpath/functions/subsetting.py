@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from functools import cmp_to_key
 
-from fhir_server.fhir.fhirpath.equality import distinct_nodes, identity, order
+from fhir_server.fhir.fhirpath.equality import distinct_nodes, identity, order, weight
 from fhir_server.fhir.fhirpath.errors import FhirPathEvaluationError
 from fhir_server.fhir.fhirpath.frame import Frame, Run
 from fhir_server.fhir.fhirpath.nodes import EMPTY, Collection, Node
 from fhir_server.fhir.fhirpath.singletons import single as only
 from fhir_server.fhir.fhirpath.singletons import whole
+
+_COPIED_PER_STEP = 16
 
 
 def item(frame: Frame, focus: Collection, index: Collection) -> Collection:
@@ -33,15 +35,20 @@ def last(frame: Frame, focus: Collection) -> Collection:
 
 
 def tail(frame: Frame, focus: Collection) -> Collection:
-    return focus[1:]
+    return _part(frame, focus, slice(1, None))
 
 
 def skip(frame: Frame, focus: Collection, count: Collection) -> Collection:
-    return focus[max(0, _needed(count)) :]
+    return _part(frame, focus, slice(max(0, _needed(count)), None))
 
 
 def take(frame: Frame, focus: Collection, count: Collection) -> Collection:
-    return focus[: max(0, _needed(count))]
+    return _part(frame, focus, slice(max(0, _needed(count))))
+
+
+def _part(frame: Frame, focus: Collection, which: slice) -> Collection:
+    frame.spend_many(len(focus) // _COPIED_PER_STEP)
+    return focus[which]
 
 
 def _needed(count: Collection) -> int:
@@ -52,13 +59,13 @@ def _needed(count: Collection) -> int:
 
 
 def intersect(frame: Frame, focus: Collection, other: Collection) -> Collection:
-    frame.spend(len(focus) + len(other))
+    frame.spend(weight(focus) + weight(other))
     wanted = {identity(node) for node in other}
     return distinct_nodes([node for node in focus if identity(node) in wanted])
 
 
 def exclude(frame: Frame, focus: Collection, other: Collection) -> Collection:
-    frame.spend(len(focus) + len(other))
+    frame.spend(weight(focus) + weight(other))
     unwanted = {identity(node) for node in other}
     return [node for node in focus if identity(node) not in unwanted]
 
@@ -68,7 +75,7 @@ def sort(frame: Frame, focus: Collection, *keys: tuple[Run, int]) -> Collection:
 
     https://hl7.org/fhirpath/#sort, newer than N1.
     """
-    frame.spend(len(focus) * max(1, len(keys)))
+    frame.spend(len(focus) * max(1, len(keys)) * len(focus).bit_length())
     this, index = frame.this, frame.index
     rows: list[tuple[list[Collection], Node]] = []
     for frame.index, node in enumerate(focus):

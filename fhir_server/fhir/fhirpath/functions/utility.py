@@ -30,6 +30,7 @@ def time_of_day(frame: Frame, focus: Collection) -> Collection:
 
 
 def type_(frame: Frame, focus: Collection) -> Collection:
+    frame.spend_many(len(focus))
     return [_reflected(node.type) for node in focus]
 
 
