@@ -97,10 +97,9 @@ def _names(element: Element) -> list[str]:
 
 
 def _places(resource: Json, path: str) -> Iterator[Place]:
-    """Yield every object that has, or could have, the element of a path; without those that have none of its parents."""
+    """Yield every object that has, or could have, the element of a path: those that are there to hold it."""
     holders = [resource]
-    owner, *steps = path.split(".")
-    for step in steps[:-1]:
+    for step in path.split(".")[1:-1]:
         found = [row[step] for row in holders if step in row]
         holders = [one for row in found for one in (row if isinstance(row, list) else [row]) if isinstance(one, dict)]
     base = _base(path)

@@ -1,6 +1,6 @@
-"""US Core 3.1.1, 6.1.0 and IPS 1.1.0: all their profiles compile, their examples conform to what they claim.
+"""US Core 3.1.1, 6.1.0 and IPS 1.1.0: all profiles compile, and the examples conform to what they claim.
 
-https://hl7.org/fhir/us/core/ and https://hl7.org/fhir/uv/ips/. What an example does get wrong is listed with the reason.
+https://hl7.org/fhir/us/core/, https://hl7.org/fhir/uv/ips/. What an example gets wrong is listed with the reason.
 """
 
 from __future__ import annotations
