@@ -15,6 +15,8 @@ _CORE = "http://hl7.org/fhir/StructureDefinition/"
 MIN_OCCURS = _CORE + "questionnaire-minOccurs"
 MAX_OCCURS = _CORE + "questionnaire-maxOccurs"
 
+_EXPRESSION = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression"
+
 GROUP, DISPLAY = "group", "display"
 
 
@@ -66,10 +68,14 @@ class Item:
 
 
 class Form:
-    """The items of one Questionnaire. Of items with the same linkId the first counts."""
+    """The items of one Questionnaire. Of items with the same linkId the first counts.
 
-    def __init__(self, questionnaire: Json) -> None:
+    `container` is what `#id` in it leads into: the Questionnaire itself, or the response that contains it.
+    """
+
+    def __init__(self, questionnaire: Json, container: Json | None = None) -> None:
         self.questionnaire = questionnaire
+        self.container = questionnaire if container is None else container
         self.items: list[Item] = []
         self.by_link: dict[str, Item] = {}
         self.root = self._read(questionnaire, None, 0, 0)
@@ -85,6 +91,11 @@ class Form:
                 item.demanding.append(child)
         item.end = len(self.items)
         return item
+
+
+def is_open(item: Item) -> bool:
+    """Whether something that is not looked at says when an item is enabled: an expression, or a modifier extension."""
+    return "modifierExtension" in item.row or bool(extensions(item.row, _EXPRESSION))
 
 
 def conditions(item: Item) -> list[Json]:

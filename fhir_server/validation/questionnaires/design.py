@@ -95,7 +95,7 @@ def _agrees(kind: str, item: Item, path: str, report: Report) -> None:
     if kind in allowed:
         return
     names = " or ".join(sorted(allowed))
-    text = f"Answers to the item {_name(item)} of type {item.kind} are of type {names}; this is a {shown(kind)}."
+    text = f"Answers to the item {_name(item)} of type {item.kind} are of type {names}, not {shown(kind)}."
     is_alike = any(kind in alike and alike & allowed for alike in _ALIKE)
     report.add(path, "structure", text, "warning" if is_alike else "error")
 

@@ -2,14 +2,14 @@
 
 Nothing is enabled below what is not, and an answer to a question that is not enabled counts as none. Where it cannot be
 told the answer is None, and nothing is asked of the item: dates of different precision, units that do not compare,
-conditions in a circle, and what the specification leaves open (`!=` where there is no answer or several; a question
-that has several answers and asks about itself from below one of them).
+conditions in a circle, expressions of SDC (enableWhenExpression), and what the specification leaves open (`!=` where
+there is no answer or several; a question that has several answers and asks about itself from below one of them).
 """
 
 from __future__ import annotations
 
 from fhir_server.validation.findings import Json
-from fhir_server.validation.questionnaires.definition import Form, Item, conditions
+from fhir_server.validation.questionnaires.definition import Form, Item, conditions, is_open
 from fhir_server.validation.questionnaires.occurrences import Occurrence, Occurrences
 from fhir_server.validation.questionnaires.values import Value, compare, is_equal, rows, value_of
 from fhir_server.validation.report import Report
@@ -51,7 +51,11 @@ class Enabling:
         """Whether an item is, or would be, enabled at a place below the holder."""
         above = self.of(holder)
         given = conditions(item)
-        if above is False or not given:
+        if above is False:
+            return False
+        if is_open(item):
+            return None
+        if not given:
             return above
         verdicts = [self._condition(row, holder, place) for row in given]
         own = _all(verdicts) if item.row.get("enableBehavior") == "all" else _any(verdicts)

@@ -73,9 +73,12 @@ def problem_of(item: Item, options: Options, form: Form, value: Value, answers: 
     coding = _coding(value)
     if type(value_set) is not str or coding is None:
         return None
-    if is_open and not coding.code:
-        return None
-    told = _contained(form.questionnaire, value_set, coding, answers)
+    if not coding.code:
+        is_said = is_open or "extension" in value[1]
+        return (
+            None if is_said else ("code-invalid", "The answer has no code, and is to be one of a value set.", "error")
+        )
+    told = _contained(form.container, value_set, coding, answers)
     if told.holds is False:
         return (
             "code-invalid",
@@ -95,12 +98,12 @@ def shown_url(url: str) -> str:
     return url if url.isprintable() and len(url) <= 256 else shown(url)
 
 
-def _contained(questionnaire: Json, value_set: str, coding: Coding, answers: Answers[Any]) -> Membership:
+def _contained(container: Json, value_set: str, coding: Coding, answers: Answers[Any]) -> Membership:
     if not value_set.startswith("#"):
         return answers.member(value_set, coding)
-    resource = contained_resource(questionnaire, value_set)
+    resource = contained_resource(container, value_set)
     if resource is None or resource.get("resourceType") != "ValueSet":
-        return Membership(None, f"The Questionnaire contains no value set {shown(value_set)}.")
+        return Membership(None, f"There is no contained value set {shown(value_set)}.")
     expansion, compose = resource.get("expansion"), resource.get("compose")
     if type(expansion) is dict:
         return Membership(_is_in_expansion(expansion, coding, 0))

@@ -51,7 +51,8 @@ def check_response(response: Json, answers: Answers[Any]) -> Findings | None:
         report.add(".questionnaire", "not-found", text, "warning")
         return report.all()
     try:
-        _Check(Form(questionnaire), response, answers, report).run()
+        held = response if canonical.startswith("#") else None
+        _Check(Form(questionnaire, held), response, answers, report).run()
     except TooCostly:
         report.give_up()
     except Enough:

@@ -86,6 +86,19 @@ def test_a_contained_questionnaire_is_read_without_asking() -> None:
     assert answers.asked == []
 
 
+def test_a_contained_questionnaire_has_its_value_sets_beside_it() -> None:
+    value_set = {
+        "resourceType": "ValueSet",
+        "id": "v",
+        "compose": {"include": [{"system": "s", "concept": [{"code": "a"}]}]},
+    }
+    questionnaire = form([{"linkId": "a", "type": "choice", "answerValueSet": "#v"}]) | {"id": "q"}
+    resource = response([{"linkId": "a", "answer": [{"valueCoding": {"system": "s", "code": "b"}}]}], "#q")
+    resource["contained"] = [questionnaire, value_set]
+
+    assert rows(check_response(resource, Asked())) == [("error", "code-invalid", ".item[0].answer[0].value")]
+
+
 def test_what_is_contained_may_be_no_questionnaire() -> None:
     resource = response([{"linkId": "b"}], "#q") | {"contained": [{"resourceType": "Patient", "id": "q"}]}
 
