@@ -134,6 +134,18 @@ async def test_what_a_dead_process_left_is_cleared_away_by_the_next(
     assert await packages.change(tenant, 1, [kept, package("slow", slow)], LEASE_MS + 3)
 
 
+async def test_what_is_being_given_up_is_not_added_to(driver: Driver, packages: MongoPackages, tenant: Tenant) -> None:
+    key = await packages.begin(tenant, 1)
+    given_up = {"q": {"_id": key}, "u": {"$set": {"at": -1}}}
+    await driver.command(tenant.database, {"update": LOADS, "updates": [given_up]})
+    with pytest.raises(Conflict, match="Start it again"):
+        await packages.add(tenant, key, [profile("1")], 2)
+    with pytest.raises(Conflict, match="Start it again"):
+        await packages.change(tenant, 0, [package("one", key)], 2)
+    assert await packages.installed(tenant) == Installed()
+    assert await driver.find(tenant.database, RESOURCES, {}, {}, 9) == []
+
+
 async def test_no_tenant_sees_anothers(driver: Driver, packages: MongoPackages, tenant: Tenant) -> None:
     await put(packages, tenant, "one", profile("1"))
     other = Tenant("two", f"{tenant.database}_two", os.urandom(32))
