@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from fhir_server.fhir.snapshots.errors import SnapshotError
 
@@ -40,12 +41,17 @@ class _Binding(msgspec.Struct):
     extension: list[_Extension] = []
 
 
+class _Base(msgspec.Struct):
+    path: str
+
+
 class _Element(msgspec.Struct):
     path: str
     id: str = ""
     sliceName: str = ""  # noqa: N815
     sliceIsConstraining: bool = False  # noqa: N815
-    slicing: _Slicing | None = None
+    slicing: _Slicing | UnsetType = UNSET
+    base: _Base | UnsetType = UNSET
     min: int = 0
     max: str = "*"
     type: list[_Type] = []
@@ -54,7 +60,7 @@ class _Element(msgspec.Struct):
     condition: list[str] = []
     mapping: list[Json] = []
     extension: list[_Extension] = []
-    binding: _Binding | None = None
+    binding: _Binding | UnsetType = UNSET
     mustSupport: bool = False  # noqa: N815
     isModifier: bool = False  # noqa: N815
 
@@ -67,8 +73,8 @@ class _Structure(msgspec.Struct):
     url: str = ""
     type: str = ""
     baseDefinition: str = ""  # noqa: N815
-    snapshot: _View | None = None
-    differential: _View | None = None
+    snapshot: _View | UnsetType = UNSET
+    differential: _View | UnsetType = UNSET
 
 
 def check_shape(structure: Json) -> None:

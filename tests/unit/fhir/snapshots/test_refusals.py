@@ -211,6 +211,9 @@ def test_a_snapshot_of_the_base_without_end() -> None:
         {"id": []},
         {"mustSupport": "yes"},
         {"contentReference": 1},
+        {"slicing": None},
+        {"binding": None},
+        {"base": "Patient"},
     ],
     ids=str,
 )
@@ -221,6 +224,13 @@ def test_a_malformed_element(change: dict[str, Any]) -> None:
 
 
 def test_a_malformed_structure() -> None:
-    changes: list[Json] = [{"differential": []}, {"differential": {"element": {}}}, {"baseDefinition": 1}, {"type": {}}]
+    changes: list[Json] = [
+        {"differential": []},
+        {"differential": None},
+        {"differential": {"element": {}}},
+        {"snapshot": None},
+        {"baseDefinition": 1},
+        {"type": {}},
+    ]
     for change in changes:
         assert "malformed" in _refused(profile(PATIENT) | change).text
