@@ -131,3 +131,6 @@ def test_memory_holds_no_more_than_what_is_open(monkeypatch: pytest.MonkeyPatch)
     assert sum(1 for _ in Reading("x", io.BytesIO(content.encode()), frozenset({0})).pieces()) == 20_000
     with pytest.raises(Unprocessable, match="more than 1000000 bytes"):
         list(Reading("x", io.BytesIO(b'{"text":"' + b"x" * 2_000_000 + b'"}')).pieces())
+    many = b"{" + b",".join(b'"k%d":"%s"' % (n, b"x" * 1000) for n in range(2_000)) + b"}"
+    with pytest.raises(Unprocessable, match="this resource has more than 1000000 bytes of its own"):
+        list(Reading("x", io.BytesIO(many)).pieces())

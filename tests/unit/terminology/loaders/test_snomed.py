@@ -102,7 +102,7 @@ MEMBERS: dict[str, str | bytes] = {
     ),
     f"{FOLDER}/Refset/Metadata/der2_ssRefset_ModuleDependencySnapshot_{ENDING}": tabbed(
         DEPENDENCY,
-        member("900000000000534007", "900000000000012004", "20300101", "20300101", module=CORE),
+        member("900000000000534007", "900000000000012004", "20300131", "20300101", module=CORE),
         member("900000000000534007", CORE, "20300131", "20300101", module=EXTENSION),
     ),
     f"SnomedCT_Ours/Full/Terminology/sct2_Concept_Full_{ENDING}": "not read",
