@@ -8,6 +8,7 @@ before it has its answers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,6 +18,21 @@ _T = TypeVar("_T")
 _P = ParamSpec("_P")
 
 MAX_ROUNDS = 200
+
+
+# What the handler under way has fetched, so that it is still there when it is run anew.
+_fetched: ContextVar[dict[str, Any] | None] = ContextVar("fetched", default=None)
+
+
+def kept(key: str, make: Callable[[], _T]) -> _T:
+    """Return what was made under a key while this handler runs, or make it."""
+    known = _fetched.get()
+    if known is None:
+        return make()
+    if key not in known:
+        known[key] = make()
+    found: _T = known[key]
+    return found
 
 
 class NotFetched(Exception):
@@ -42,11 +58,15 @@ def fetching(handler: Callable[_P, Awaitable[_T]]) -> Callable[_P, Coroutine[Any
 
     @wraps(handler)
     async def handle(*given: _P.args, **named: _P.kwargs) -> _T:
-        for _ in range(MAX_ROUNDS):
-            try:
-                return await handler(*given, **named)
-            except NotFetched as missing:
-                await missing.fetch()
-        raise TooHard("")
+        token = _fetched.set({})
+        try:
+            for _ in range(MAX_ROUNDS):
+                try:
+                    return await handler(*given, **named)
+                except NotFetched as missing:
+                    await missing.fetch()
+            raise TooHard("")
+        finally:
+            _fetched.reset(token)
 
     return handle

@@ -39,9 +39,11 @@ def relation(name: str, operator: str, value: str, system: CodeSystem) -> Relati
     """
     if name in ("concept", "code"):
         wanted = operator
+    elif operator == "=" and name == "ancestor":
+        wanted = "descendent-of"
     elif isinstance(system, StoredCodeSystem) and operator == "=":
-        # The filters of LOINC, in which whatever is loaded has its place. https://hl7.org/fhir/R4/loinc.html
-        wanted = {"parent": "child-of", "ancestor": "descendent-of", "child": "parent-of"}.get(name, "")
+        # https://hl7.org/fhir/R4/loinc.html
+        wanted = {"parent": "child-of", "child": "parent-of"}.get(name, "")
     else:
         return None
     if isinstance(system, StoredCodeSystem):

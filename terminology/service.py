@@ -6,6 +6,7 @@ https://hl7.org/fhir/R4/terminology-service.html. See fhir_server.api.Terminolog
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import TypeVar
 
 from fhir_server.api import (
@@ -25,7 +26,7 @@ from terminology.checking import Checker
 from terminology.codesystem import CodeSystem
 from terminology.composing import Composer
 from terminology.failures import Contentless, TerminologyError, TooMany, Unknown, Unsupported
-from terminology.fetching import fetching
+from terminology.fetching import fetching, settled
 from terminology.gathering import gathered, page, size
 from terminology.remote import Remote
 from terminology.sources import Memory, Sources
@@ -204,12 +205,10 @@ async def _expansion(value_set: ValueSet, limit: int) -> Expansion:
             raise TooMany(value_set.url, limit)
         return Expansion(tuple(map(_concept, await page(parts, 0, limit))))
     systems = value_set.open_systems
-    concepts: list[Concept] = []
-    for entry in value_set.entries(systems):
-        concepts.append(_concept(entry))
-        if len(concepts) > limit:
-            raise TooMany(value_set.url, limit)
-    return Expansion(tuple(concepts), systems)
+    entries = await settled(lambda: list(islice(value_set.entries(systems), limit + 1)))
+    if len(entries) > limit:
+        raise TooMany(value_set.url, limit)
+    return Expansion(tuple(map(_concept, entries)), systems)
 
 
 def _concept(entry: Entry) -> Concept:

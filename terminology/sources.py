@@ -19,6 +19,7 @@ import msgspec
 from fhir_server.api import Library, StoredSystem, concepts_of, core_terminology, decode_stored, encode
 from terminology.codesystem import CodeSystem
 from terminology.failures import Broken, Unknown
+from terminology.fetching import kept
 from terminology.implicit import implicit
 from terminology.stored import Findings, StoredCodeSystem
 from terminology.versions import fits, latest, split
@@ -152,7 +153,8 @@ class Sources:
         if found is None:
             concepts = concepts_of(self.library)
             assert concepts is not None, "where else would it come from"
-            found = self._loaded["stored", system.key, ""] = StoredCodeSystem(system, concepts, self.memory.findings)
+            found = kept(system.key, lambda: StoredCodeSystem(system, concepts, self.memory.findings))
+            self._loaded["stored", system.key, ""] = found
         return found
 
     async def value_set(self, url: str, version: str = "") -> Json:

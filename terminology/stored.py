@@ -15,7 +15,7 @@ from fhir_server.api import Concepts, StoredConcept, StoredSystem, encode, words
 from terminology import spans
 from terminology.codesystem import CodeSystem, Node, flat
 from terminology.failures import TooHard, canonical
-from terminology.fetching import NotFetched
+from terminology.fetching import NotFetched, kept
 from terminology.spans import Spans
 
 Json = dict[str, Any]
@@ -257,9 +257,13 @@ class StoredCodeSystem(CodeSystem):
 
     def supplemented(self, supplements: Iterable[Json]) -> StoredCodeSystem:
         """Return this system with the designations and properties that supplements add to its concepts."""
+        rows = list(supplements)
+        key = f"{self._key} {hash_of(rows)}"
+        return kept(key, lambda: self._supplemented(rows, key))
+
+    def _supplemented(self, supplements: Sequence[Json], key: str) -> StoredCodeSystem:
         made = StoredCodeSystem(self.stored, self.concepts, self.findings)
-        made.head, supplements = self.head, list(supplements)
-        made._key = f"{self._key} {hash_of(supplements)}"
+        made.head, made._key = self.head, key
         for supplement in supplements:
             made.supplements += (canonical(supplement.get("url", ""), supplement.get("version", "")),)
             made.head = {**made.head, "property": [*made.head.get("property", ()), *supplement.get("property", ())]}

@@ -30,6 +30,8 @@ def fits(version: str, wanted: str) -> bool:
     """
     if not wanted or version == wanted:
         return True
+    if version.startswith(f"{wanted}/version/"):  # of SNOMED CT, for which an edition alone means any version of it
+        return True
     asked = wanted.split(".")
     if asked[-1] not in ("x", "*"):
         return False

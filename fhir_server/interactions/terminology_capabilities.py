@@ -27,7 +27,7 @@ class _Head(msgspec.Struct):
 
 
 async def terminology_statement(call: Call, released: str) -> Json:
-    """Return what the terminology service offers a tenant: its own code systems and those of FHIR itself."""
+    """Return what the terminology service offers a tenant: its own code systems, loaded ones too, and those of FHIR."""
     expand = call.services.registry.find(*_EXPAND)
     found = expand.definition.get("parameter", ()) if expand is not None else ()
     parameters = [p["name"] for p in found if p["use"] == "in" and p["name"] not in _SUBJECTS]
@@ -63,6 +63,9 @@ async def _versions(call: Call) -> dict[str, list[str]]:
         head = msgspec.json.decode(record.raw, type=_Head)
         if head.url and head.content != "supplement":
             found.setdefault(head.url, []).append(head.version)
+    for system in await call.services.concepts.of(call.tenant).all():
+        if system.state == "ready":
+            found.setdefault(system.url, []).append(system.version)
     return found
 
 
