@@ -21,19 +21,26 @@ Meanwhile = Callable[[], Awaitable[None]]
 
 
 class Memory:
-    """api.packages.Packages in a dict. `meanwhile` is what others do right before a change, once each."""
+    """api.packages.Packages in a dict.
+
+    `meanwhile` is what others do right before a change, `reading` what they do after each reading of what is in force.
+    """
 
     def __init__(self) -> None:
         self.state = Installed()
         self.content: dict[str, list[PackageResource]] = {}
         self.meanwhile: list[Meanwhile] = []
+        self.reading: list[Meanwhile] = []
         self.is_away = False
 
     async def find(self, tenant: Tenant, resource_type: str, url: str) -> list[bytes]:
         raise AssertionError("installing looks for nothing")
 
     async def installed(self, tenant: Tenant) -> Installed:
-        return self.state
+        found = self.state
+        if self.reading:
+            await self.reading.pop()()
+        return found
 
     async def contents(self, tenant: Tenant, key: str) -> list[PackageResource]:
         return self.content[key]
@@ -119,6 +126,22 @@ async def test_another_change_in_between_is_kept(packaging: TenantPackaging, mem
     assert [p.label for p in done.installed] == ["org.example.one#1.0.0"]
     assert sorted(memory.labels()) == ["org.example.one#1.0.0", "org.example.other#1.0.0"]
     assert (memory.is_tidy(), told) == (True, ["one", "one"])
+
+
+async def test_a_change_right_after_the_reading_is_kept(packaging: TenantPackaging, memory: Memory) -> None:
+    others = (manifest(f"org.example.n{n}") for n in range(9))
+
+    async def other() -> None:
+        memory.reading, left = [], memory.reading
+        await install(packaging, next(others))
+        memory.reading = left
+
+    memory.reading = [other] * 4
+    await install(packaging, manifest())
+    assert len(memory.labels()) == 5
+    memory.reading = [other]
+    await packaging.remove("org.example.one")
+    assert (len(memory.labels()), memory.is_tidy()) == (5, True)
 
 
 async def test_the_same_package_that_came_in_between_is_left(packaging: TenantPackaging, memory: Memory) -> None:
