@@ -5,8 +5,9 @@ https://hl7.org/fhir/R4/profiling.html#resolution
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from threading import Lock
@@ -134,11 +135,12 @@ class Learner:
 
         for _ in range(MAX_BASES):
             try:
-                elements = own.structure.get("snapshot", {}).get("element") or snapshot(own.structure, resolve)
+                profile = await to_thread(
+                    _compiled, own.structure, resolve
+                )  # that of a hostile one takes half a second
             except _Missing as missing:
                 await self._structure(missing.canonical)
                 continue
-            profile = compile_profile(own.structure, elements)
             self._shared.keep((tuple(used.items()), profile))
             return profile
         raise SnapshotError(f"its snapshot is made from more than {MAX_BASES} others")
@@ -173,6 +175,11 @@ class Learner:
         if not version:
             return found[0] if found else None
         return next((raw for raw in found if _has_version(raw, version)), None)
+
+
+def _compiled(structure: Json, resolve: Callable[[str], Json | None]) -> Profile:
+    elements = structure.get("snapshot", {}).get("element") or snapshot(structure, resolve)
+    return compile_profile(structure, elements)
 
 
 def _has_version(raw: bytes, version: str) -> bool:
