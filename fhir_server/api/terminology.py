@@ -58,6 +58,8 @@ class Coding(msgspec.Struct, frozen=True):
 class Membership(msgspec.Struct, frozen=True):
     """What is said of a coding. `holds` is None where nobody can tell; `text` says why it does not, or cannot be told.
 
+    Where it holds, `text` is what to mind all the same: that the code is inactive, or written in other letters.
+
     `display` is the right name of the code where the coding has a wrong one, which alone does not make it not hold.
     """
 

@@ -67,7 +67,14 @@ async def test_operations_ask_elsewhere_what_is_not_known_here(here: tuple[Elsew
     for path, told in (
         ("ValueSet/$expand?url=http://example.org/vs&count=5", expansion),
         (f"ValueSet/$validate-code?url=http://example.org/vs&system={FAR}&code=x&display=John", VALID),
+        ("ValueSet/$expand?url=http://hl7.org/fhir/ValueSet/observation-codes", expansion),
+        (
+            "ValueSet/$validate-code?url=http://hl7.org/fhir/ValueSet/observation-codes&system=http://loinc.org&code=1",
+            VALID,
+        ),
         (f"CodeSystem/$validate-code?url={FAR}&code=x", VALID),
+        ("CodeSystem/$lookup?system=http://snomed.info/sct&code=1", VALID),
+        ("CodeSystem/$subsumes?system=http://snomed.info/sct&codeA=1&codeB=2", VALID),
         (f"CodeSystem/$lookup?system={FAR}&code=x", VALID),
         (f"CodeSystem/$subsumes?system={FAR}&codeA=x&codeB=y", VALID),
         (f"ConceptMap/$translate?url=http://example.org/cm&system={FAR}&code=x", VALID),
@@ -77,6 +84,32 @@ async def test_operations_ask_elsewhere_what_is_not_known_here(here: tuple[Elsew
         assert elsewhere.asked[-1][0] == "/fhir/" + path.partition("?")[0]
     assert "John" not in json.dumps(elsewhere.asked)
     assert {r["name"] for r in elsewhere.asked[0][1]["parameter"]} == {"url", "count"}
+
+
+async def test_of_codings_only_the_codes_are_sent(here: tuple[Elsewhere, FhirClient]) -> None:
+    elsewhere, client = here
+    elsewhere.answer = lambda path, body: (200, VALID)
+    coding = {"system": FAR, "version": "1", "code": "x", "display": "John", "extension": [{"url": "urn:x:John"}]}
+    rows: list[Json] = [{"name": "url", "valueUri": "http://example.org/vs"}]
+    for sent in ({"valueCoding": coding}, {"valueCodeableConcept": {"coding": [coding], "text": "John"}}):
+        name = next(iter(sent)).removeprefix("value")
+        row = {"name": name[0].lower() + name[1:], **sent}
+        answer = await client.post("ValueSet/$validate-code", {"resourceType": "Parameters", "parameter": [*rows, row]})
+        assert answer.json() == VALID
+    assert "John" not in json.dumps(elsewhere.asked)
+    bare = {"system": FAR, "version": "1", "code": "x"}
+    assert [a[1]["parameter"][-1] for a in elsewhere.asked] == [
+        {"name": "coding", "valueCoding": bare},
+        {"name": "codeableConcept", "valueCodeableConcept": {"coding": [bare]}},
+    ]
+
+
+async def test_what_is_called_on_a_resource_stays_here(here: tuple[Elsewhere, FhirClient]) -> None:
+    elsewhere, client = here
+    empty = {**animals(url=FAR, content="not-present", concept=[]), "id": "empty"}
+    assert (await client.put("CodeSystem/empty", {k: v for k, v in empty.items() if v != []})).status_code == 201
+    assert (await client.get("CodeSystem/empty/$subsumes?codeA=x&codeB=y")).status_code == 501
+    assert elsewhere.asked == []
 
 
 async def test_what_is_known_here_stays_here(here: tuple[Elsewhere, FhirClient]) -> None:

@@ -169,6 +169,32 @@ async def test_it_is_left_alone_after_failures_and_tried_again_later() -> None:
         assert (await service.check(Shelf(), Coding(FAR, f"back{n}"))).holds is True
 
 
+async def test_a_refusal_is_an_answer_and_ends_a_row_of_failures() -> None:
+    there = Elsewhere(outcome("exception"), 500)
+    service = there.service()
+    for n in range(3 * FAILURES):
+        there.status = 404 if n % FAILURES == FAILURES - 1 else 500
+        assert (await service.check(Shelf(), Coding(FAR, str(n)))).holds is None
+    assert len(there.asked) == 3 * FAILURES
+
+
+class Endless(httpx.AsyncByteStream):
+    """An answer that has no end."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while True:
+            yield b" " * 1_000_000
+
+
+async def test_an_endless_answer_is_cut_off_by_its_size() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=Endless())
+
+    remote = Remote(RemoteServer(BASE, timeout=30.0), transport=httpx.MockTransport(answer))
+    said = await LocalTerminology(remote=remote).check(Shelf(), FAR_CODE)
+    assert (said.holds, "more than 8000000 bytes" in said.text) == (None, True)
+
+
 async def test_answers_are_remembered_for_a_time_and_refusals_shorter() -> None:
     there = Elsewhere(YES)
     service = there.service(cache_seconds=600.0)
@@ -213,8 +239,7 @@ async def test_only_the_systems_of_the_settings_are_asked_about() -> None:
     assert (await check(there, systems=("http://snomed.info/", FAR))).holds is True
 
 
-async def test_headers_go_to_it_and_nothing_of_the_environment_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+async def test_headers_go_to_it() -> None:
     there = Elsewhere(YES)
     await check(there, headers=(("authorization", "Bearer abc"),))
     assert there.headers is not None
@@ -305,7 +330,8 @@ async def slow() -> AsyncIterator[str]:
     server.close()
 
 
-async def test_an_answer_that_never_ends_is_given_up(slow: str) -> None:
+async def test_an_answer_that_never_ends_is_given_up(slow: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")  # nothing of the environment is used
     service = LocalTerminology().with_remote(RemoteServer(slow, timeout=0.3))
     began = asyncio.get_running_loop().time()
     said = await service.check(Shelf(), FAR_CODE)
