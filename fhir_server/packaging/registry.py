@@ -102,7 +102,7 @@ class Registry:
 
     def _release(self, name: str, version: str, row: dict[str, Any]) -> Release:
         dist = _members(row.get("dist"))
-        named, own = dist.get("tarball"), f"{self._url}/{quote(name)}/{quote(version)}"
+        named, own = dist.get("tarball"), f"{self._url}/{quote(name)}/{quote(version, safe='')}"
         integrity = _text(dist.get("integrity"))
         return Release(
             name,

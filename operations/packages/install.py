@@ -6,6 +6,7 @@ the server has to find and fetch itself may take long, and so is a job.
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -17,6 +18,7 @@ from operations.packages.answer import of_done
 
 KIND = "package-install"
 CHUNK = 1024 * 1024
+BEAT_SECONDS = 2.0
 
 
 async def install(context: OperationContext) -> Json | Job:
@@ -33,13 +35,25 @@ async def install(context: OperationContext) -> Json | Job:
 
 
 async def run(context: OperationContext, given: Json, progress: JobProgress) -> Json:
-    """Install what a job was handed. One that is taken up again begins anew: nothing of it was in force."""
+    """Install what a job was handed. One that is taken up again begins anew: nothing of it was in force.
+
+    The job is kept alive beside the installation, which may wait long for a registry.
+    """
+    doing = "begun"
 
     async def report(text: str) -> None:
-        await progress.save({}, text)
+        nonlocal doing
+        doing = text
 
     wish = Wish(name=given["name"], version=given["version"], url=given["url"])
-    return of_done(await context.server.packages.install(wish, Terms(**given["terms"]), report))
+    installing = asyncio.create_task(context.server.packages.install(wish, Terms(**given["terms"]), report))
+    try:
+        while not (await asyncio.wait({installing}, timeout=BEAT_SECONDS))[0]:
+            await progress.save({}, doing)
+        return of_done(await installing)
+    finally:
+        installing.cancel()
+        await asyncio.gather(installing, return_exceptions=True)
 
 
 def _wish(said: Parameters) -> Wish:
