@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 URL = "http://loinc.org"
 NAMES = ("SHORTNAME", "DisplayName")
-# Axes are Codings of parts where LoincPartLink says which, else the text of the column.
+# Axes are Codings of parts, where LoincPartLink says which, and the text of the column.
 AXES = ("COMPONENT", "PROPERTY", "TIME_ASPCT", "SYSTEM", "SCALE_TYP", "METHOD_TYP", "CLASS")
 TEXTS = (
     "STATUS", "CONSUMER_NAME", "CLASSTYPE", "ORDER_OBS", "CHNG_TYPE", "STATUS_REASON", "UNITSREQUIRED",
@@ -93,13 +93,11 @@ def _terms(files: Files, work: Workspace, findings: Findings) -> Iterator[Found]
 
 
 def _axes(work: Workspace, code: str, axes: Sequence[str]) -> Iterator[Json]:
-    """Yield the axes of a term: the parts that are linked to it, and as text what has no link."""
-    links = dict.fromkeys(work.get("links", code))  # the primary parts are named again among the supplementary ones
-    for name, part, text in links:
+    """Yield the parts that a term is made of, and the text of its axes: value sets filter by either."""
+    for name, part, text in dict.fromkeys(work.get("links", code)):  # primary parts are among the supplementary too
         yield {"code": name, "valueCoding": _coding(part, text)}
-    known = {row[0] for row in links}
     for name, text in zip(AXES, axes, strict=True):
-        if text and name not in known:
+        if text:
             yield {"code": name, "valueString": text}
 
 

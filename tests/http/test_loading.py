@@ -95,6 +95,13 @@ async def test_loinc_and_snomed_ct_as_they_are_downloaded(http: FhirClient, tmp_
     status, body = await ended(http, parameters(tmp_path / "ours.zip", "snomed-ct"))
     assert (status, told(body)["concepts"]) == (200, 5)
     assert await expanded(http, "http://loinc.org/vs/LL9001-1") == ["LA90001-1", "LA90002-9"]
+    for value in ("Qn", "LP90002-9"):
+        filters = [{"property": "SCALE_TYP", "op": "=", "value": value}]
+        include = [{"system": "http://loinc.org", "filter": filters}]
+        value_set = {"resourceType": "ValueSet", "status": "active", "compose": {"include": include}}
+        asked = {"resourceType": "Parameters", "parameter": [{"name": "valueSet", "resource": value_set}]}
+        found = (await http.post("ValueSet/$expand", asked)).json()["expansion"]["contains"]
+        assert [row["code"] for row in found] == ["90001-1"]
     below = await expanded(http, f"http://snomed.info/sct?fhir_vs=isa/{test_snomed.SPARK}")
     assert below == [test_snomed.SPARK, test_snomed.BIG]
     assert await expanded(http, "http://snomed.info/sct?fhir_vs=refset/99500009100") == [test_snomed.BIG]

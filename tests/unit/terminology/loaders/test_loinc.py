@@ -134,8 +134,8 @@ def test_a_term_has_its_axes_names_and_parents() -> None:
     term = by_code(found)["90001-1"]
     assert (term.display, term.definition) == ("Sparkle [Mass/volume] in Serum", "How much it sparkles.")
     assert (term.parents, term.inactive) == (("LP90001-1", "LP90009-4"), False)
-    assert values(term, "COMPONENT") == ["LP90001-1"]
-    assert values(term, "SCALE_TYP") == ["LP90002-9"]
+    assert values(term, "COMPONENT") == ["LP90001-1", "Sparkle"]
+    assert values(term, "SCALE_TYP") == ["LP90002-9", "Qn"]
     assert values(term, "analyte") == ["LP90001-1"]
     assert values(term, "SYSTEM") == ["Ser"]
     assert values(term, "METHOD_TYP") == []
