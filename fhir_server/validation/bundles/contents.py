@@ -112,6 +112,12 @@ def restful(url: str) -> tuple[str, str, str]:
     return root + "/", kind, own
 
 
+def objects(holder: Json, name: str) -> list[Json]:
+    """Return the objects of a list, and nothing of what is malformed."""
+    value = holder.get(name)
+    return [row for row in value if type(row) is dict] if type(value) is list else []
+
+
 def plain(url: str) -> str:
     """Return a URL that a stranger chose in a form that is safe to print."""
     return url if url.isprintable() and len(url) <= 256 else shown(url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fhir_server.validation.bundles.contents import Contents, Entry, is_absolute, plain
+from fhir_server.validation.bundles.contents import Contents, Entry, is_absolute, objects, plain
 from fhir_server.validation.bundles.links import Links
 from fhir_server.validation.bundles.references import place_of
 from fhir_server.validation.findings import Json
@@ -29,7 +29,7 @@ def check_document(bundle: Json, contents: Contents, links: dict[Entry, Links], 
     for section in _sections(first.resource):
         wanted += [row for name in _SECTION for row in _elements(section, [name])]
     _present(wanted, first, contents, links, report)
-    sheets = {link.get("url") for link in bundle.get("link") or () if type(link) is dict}
+    sheets = [link.get("url") for link in objects(bundle, "link")]
     reached = [first, *(entry for entry in contents.entries if _is_stylesheet(entry, sheets))]
     _reachable(reached, contents, links, report)
 
@@ -128,5 +128,5 @@ def _sections(composition: Json) -> list[Json]:
     return todo
 
 
-def _is_stylesheet(entry: Entry, urls: set[Any]) -> bool:
+def _is_stylesheet(entry: Entry, urls: list[Any]) -> bool:
     return entry.kind == "Binary" and (entry.url in urls or f"Binary/{entry.id}" in urls)

@@ -8,6 +8,11 @@ from typing import Any
 
 from fhir_server.validation.findings import Json, step
 
+# Other types have an element `reference` too, a uri: Expression, DetectedIssue, Immunization.education.
+_OF_A_REFERENCE = frozenset({"id", "extension", "reference", "_reference", "type", "_type", "identifier"}) | {
+    "display",
+    "_display",
+}
 _linked = re.compile(r"""\s(?:href|src)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""").finditer
 
 
@@ -39,7 +44,7 @@ class Links:
             todo.append(value)
         elif type(value) is not str:
             return
-        elif name == "reference":
+        elif name == "reference" and _OF_A_REFERENCE.issuperset(node):
             self.references.append((node, value))
         elif name == "div":
             self.texts.update(unescape(found[1] or found[2] or "") for found in _linked(value))

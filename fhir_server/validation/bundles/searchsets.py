@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fhir_server.validation.bundles.contents import Contents, Entry
+from fhir_server.validation.bundles.contents import Contents, Entry, objects
 from fhir_server.validation.bundles.links import Links
 from fhir_server.validation.findings import Json
 from fhir_server.validation.report import Report
@@ -10,7 +10,7 @@ from fhir_server.validation.report import Report
 
 def check_searchset(bundle: Json, contents: Contents, links: dict[Entry, Links], report: Report) -> None:
     """Look at a page of search results."""
-    relations = [link.get("relation") for link in bundle.get("link") or () if type(link) is dict]
+    relations = [link.get("relation") for link in objects(bundle, "link")]
     if "self" not in relations:
         text = "The link self is missing: it says which search the server understood."
         report.add(".link", "business-rule", text, "warning")

@@ -159,7 +159,7 @@ def _references(row: Json, response: Json) -> list[Rule]:
 
 def _units(row: Json, answers: Answers[Any]) -> list[Rule]:
     options = [unit for unit in extensions(row, _CORE + "questionnaire-unitOption") if type(unit) is dict]
-    codes = {(unit.get("system") or "", unit.get("code")) for unit in options}
+    codes = {(str(unit.get("system") or ""), str(unit.get("code"))) for unit in options}
     value_sets = [url for url in extensions(row, _CORE + "questionnaire-unitValueSet") if type(url) is str]
 
     def listed(value: Value) -> str | None:

@@ -41,12 +41,12 @@ def test_there_are_many_cases() -> None:
     assert len(CASES) >= 80
 
 
-def test_a_bundle_that_is_malformed_throughout() -> None:
-    assert check_bundle({"resourceType": "Bundle", "type": 1, "link": 2, "entry": 3}) is None
-    assert (
-        check_bundle({"resourceType": "Bundle", "type": "searchset", "link": [4], "entry": [5], "total": "6"})
-        is not None
-    )
+@pytest.mark.parametrize("kind", ["document", "message", "searchset", "history", "transaction", 1])
+def test_a_bundle_that_is_malformed_throughout(kind: Any) -> None:
+    first = {"resource": {"resourceType": "Composition" if kind == "document" else "MessageHeader", "section": 9}}
+    for link, entry in ((2, 3), ([4, {"url": [5]}], [6]), ({"url": 7}, [first, {"resource": 8}])):
+        found = check_bundle({"resourceType": "Bundle", "type": kind, "link": link, "entry": entry, "total": "10"})
+        assert found != []
 
 
 def document(links: list[tuple[int, int]], size: int) -> Json:
