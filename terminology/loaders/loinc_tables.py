@@ -18,7 +18,10 @@ _VARIANT = ("LOINC_NUM", "LONG_COMMON_NAME", *_AXES)
 
 def terms_file(files: Files) -> str:
     """Return the name of the table of terms; of an archive that is LoincTable/Loinc.csv."""
-    return files.one(r"Loinc\.csv", "LoincTable/Loinc.csv") if files.is_archive else files.name
+    if not files.is_archive:
+        return files.name
+    named = files.matching(r"LoincTable/Loinc\.csv")  # PanelsAndForms has one that is shorter
+    return named[0] if len(named) == 1 else files.one(r"Loinc\.csv", "LoincTable/Loinc.csv")
 
 
 def read_parts(files: Files, work: Workspace, findings: Findings) -> None:
@@ -98,7 +101,7 @@ def _links(files: Files, name: str, findings: Findings) -> Iterator[tuple[str, s
 def _answer_links(files: Files, findings: Findings) -> Iterator[tuple[str, str, str, str, int]]:
     columns = ("LoincNumber", "AnswerListId", "AnswerListName")
     seen: set[tuple[str, str]] = set()
-    for name in files.matching(r"LoincAnswerListLink\.csv"):
+    for name in files.matching(r"AnswerFile/LoincAnswerListLink\.csv"):
         for line, (term, code, title) in quoted(files, name, columns, findings):
             if (term, code) not in seen:  # the same list may be linked again in another context
                 seen.add((term, code))

@@ -6,6 +6,7 @@ and of these only active rows; the state of concepts themselves is theirs to tel
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
@@ -20,6 +21,9 @@ from terminology.loaders.workspace import Workspace
 IS_A = "116680003"
 TEXT_DEFINITION = "900000000000550004"
 PREFERRED = "900000000000548007"
+INTERNATIONAL = "900000000000207008"
+SPANISH = "449081005"  # an edition with an id like those of the International one
+FEW = 20  # concepts that a module has for itself, its maps and reference sets
 INFERRED = "900000000000011006"
 _COMPONENT = ("id", "effectiveTime", "active", "moduleId")
 _CONCEPT = (*_COMPONENT, "definitionStatusId")
@@ -79,21 +83,38 @@ def read_reference_sets(files: Files, work: Workspace, findings: Findings) -> No
     work.fill("members", 2, chain.from_iterable(_members(files, name, findings) for name in names))
 
 
-def edition(files: Files, findings: Findings) -> str:
-    """Return the module of the edition: the one that depends on others and that no other depends on."""
-    latest: dict[str, str] = {}
+def edition(files: Files, concepts_file: str, findings: Findings) -> str:
+    """Return the module that names the edition. Raises Unprocessable where the files leave that open.
+
+    Without national modules it is the International Edition; one national module is the edition. Of several (maps
+    have modules of their own) it is the only one with concepts worth speaking of, else the only one that no other needs.
+    """
+    modules: set[str] = set()
     needed: set[str] = set()
     for name in files.matching(snapshot("der2_ssRefset_ModuleDependency")):
         for _, row in tabbed(files, name, _DEPENDENCY, findings):
             if row[2] == "1":
-                latest[row[3]] = max(latest.get(row[3], ""), row[6])
+                modules |= {row[3], row[5]}
                 needed.add(row[5])
-    newest = max(latest.values(), default="")
-    found = sorted(module for module, date in latest.items() if date == newest and module not in needed)
-    if len(found) != 1:
-        said = f"could be of the modules {', '.join(found)}" if found else "have no module dependency reference set"
-        raise Unprocessable(f"Which edition this is cannot be told: the files {said}. Give the parameter module.")
-    return found[0]
+    if not modules:
+        raise Unprocessable(f"{files.name} has no module dependency reference set: give the parameter module.")
+    national = sorted(module for module in modules if _is_national(module))
+    if not national:
+        return INTERNATIONAL
+    owned = Counter(row[3] for _, row in concepts(files, concepts_file, Findings(lenient=True)))
+    for chosen in (
+        national,
+        [module for module in national if owned[module] > FEW],
+        [module for module in national if module not in needed],
+    ):
+        if len(chosen) == 1:
+            return chosen[0]
+    raise Unprocessable(f"This could be the edition of {', '.join(national[:10])}: say which in the parameter module.")
+
+
+def _is_national(module: str) -> bool:
+    """Whether a module's id was given out by somebody else than SNOMED International (partition 10)."""
+    return module[-3:-1] == "10" or module == SPANISH
 
 
 def _preferred(files: Files, name: str, findings: Findings) -> Iterator[tuple[str, str]]:

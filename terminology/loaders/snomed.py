@@ -65,7 +65,7 @@ def _version(files: Files, concepts: str, asked: Asked, findings: Findings) -> s
     date = _DATE.search(concepts)
     if date is None:
         raise Unprocessable(f"The name of {concepts} has no date: give the parameter version.")
-    module = asked.module or rf2.edition(files, findings)
+    module = asked.module or rf2.edition(files, concepts, findings)
     return f"{URL}/{module}/version/{date[1]}"
 
 

@@ -98,6 +98,9 @@ MEMBERS: dict[str, str | bytes] = {
         {"LoincNumber": "90003-7", "LongCommonName": "Mood of the day", "AnswerListId": "LL9001-1",
          "AnswerListName": "Moods", "ApplicableContext": "90001-1"},
     ),
+    f"{ACCESSORY}/PanelsAndForms/Loinc.csv": "not read",
+    f"{ACCESSORY}/PanelsAndForms/AnswerList.csv": "not read",
+    f"{ACCESSORY}/PanelsAndForms/LoincAnswerListLink.csv": "not read",
     f"{ACCESSORY}/LinguisticVariants/LinguisticVariants.csv": table(
         ["ID", "ISO_LANGUAGE", "ISO_COUNTRY", "LANGUAGE_NAME", "PRODUCER"],
         {"ID": "15", "ISO_LANGUAGE": "de", "ISO_COUNTRY": "DE"},

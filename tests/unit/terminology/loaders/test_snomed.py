@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from fhir_server.api import InvalidRequest, Unprocessable
+from terminology.loaders import rf2
 from terminology.loaders.release import Asked
 from tests.unit.terminology.loaders.releases import (
     CONCEPT,
@@ -23,7 +24,7 @@ from tests.unit.terminology.loaders.releases import (
     zipped,
 )
 
-CORE, EXTENSION = "900000000000207008", "99000009100"
+CORE, EXTENSION = "900000000000207008", "99000009107"
 PRIMITIVE, DEFINED = "900000000000074008", "900000000000073002"
 FSN, SYNONYM, DEFINITION = "900000000000003001", "900000000000013009", "900000000000550004"
 US, GB, NORSE = "900000000000509007", "900000000000508004", "99000009104"
@@ -156,12 +157,41 @@ def test_every_active_name_is_a_designation() -> None:
 
 def test_an_edition_that_cannot_be_told_is_asked_for() -> None:
     without = {name: text for name, text in MEMBERS.items() if "ModuleDependency" not in name}
-    with pytest.raises(Unprocessable, match="Give the parameter module"):
+    with pytest.raises(Unprocessable, match="give the parameter module"):
         load("snomed-ct", zipped(without), "ours.zip")
-    head, _, _ = load("snomed-ct", zipped(without), "ours.zip", Asked(module="99000009100"))
-    assert head["version"].startswith("http://snomed.info/sct/99000009100/version/")
+    head, _, _ = load("snomed-ct", zipped(without), "ours.zip", Asked(module="99000009107"))
+    assert head["version"].startswith("http://snomed.info/sct/99000009107/version/")
     with pytest.raises(InvalidRequest, match="concept id"):
         load("snomed-ct", zipped(without), "ours.zip", Asked(module="../x"))
+
+
+MODEL, MAP, OTHER_MAP = "900000000000012004", "449080006", "99600009102"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "edition"),
+    [
+        ([(CORE, MODEL), (MAP, CORE)], CORE),
+        ([(CORE, MODEL), ("449081005", CORE)], "449081005"),
+        ([(EXTENSION, CORE)], EXTENSION),
+        ([(EXTENSION, CORE), (OTHER_MAP, EXTENSION)], EXTENSION),
+        ([("99700009109", EXTENSION), (EXTENSION, CORE), ("99700009109", OTHER_MAP)], EXTENSION),
+        ([("99700009109", OTHER_MAP), ("99700009109", "99800009106")], "99700009109"),
+        ([("99700009109", CORE), ("99800009106", CORE)], ""),
+    ],
+)
+def test_the_edition_is_told_by_its_modules(
+    monkeypatch: pytest.MonkeyPatch, pairs: list[tuple[str, str]], edition: str
+) -> None:
+    monkeypatch.setattr(rf2, "FEW", 0)
+    name = f"{FOLDER}/Refset/Metadata/der2_ssRefset_ModuleDependencySnapshot_{ENDING}"
+    rows = [member("900000000000534007", needed, "20300131", "20300131", module=module) for module, needed in pairs]
+    content = zipped({**MEMBERS, name: tabbed(DEPENDENCY, *rows)})
+    if edition:
+        assert load("snomed-ct", content, "ours.zip")[0]["version"].split("/")[4] == edition
+    else:
+        with pytest.raises(Unprocessable, match="edition of 99700009109, 99800009106: say which"):
+            load("snomed-ct", content, "ours.zip")
 
 
 def test_another_layout_is_refused_by_its_header() -> None:
