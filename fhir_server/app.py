@@ -46,6 +46,7 @@ from fhir_server.packaging.installing import Packager
 from fhir_server.packaging.registry import Registry as PackageRegistry
 from fhir_server.search.editions import Editions
 from fhir_server.search.paging import CursorSigner
+from fhir_server.search.shelves import Shelves
 from fhir_server.settings import Settings
 from fhir_server.store.concepts import MongoConceptStore
 from fhir_server.store.conformance import MongoConformance
@@ -174,6 +175,7 @@ def compose(
     return Services(
         store=store,
         concepts=MongoConceptStore(driver),
+        shelves=Shelves(MongoConformance(driver)),
         packages=MongoPackages(driver),
         jobs=jobs,
         definitions=definitions,

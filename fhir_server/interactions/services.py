@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from fhir_server.api.concepts import ConceptStore
+from fhir_server.api.criteria import Everything
 from fhir_server.api.editions import Reindexing
 from fhir_server.api.packages import Packages
 from fhir_server.api.ports import Clock, IdSource, Jobs, Reading, Store, Writing
@@ -23,6 +25,7 @@ from fhir_server.search.library import TenantLibrary
 from fhir_server.search.paging import CursorSigner
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.planning import Planner, Search
+from fhir_server.search.shelves import Shelves
 from fhir_server.search.terms import TermHash
 from fhir_server.validation import Validator
 from fhir_server.validation.conformance import Conformance
@@ -45,6 +48,7 @@ class Services:
 
     store: Store
     concepts: ConceptStore
+    shelves: Shelves
     packages: Packages
     jobs: Jobs
     definitions: Definitions
@@ -73,6 +77,7 @@ class Call:
     base_url: str
     request: Request
     records: Writing
+    in_transaction: bool = False
 
     @property
     def tenant(self) -> Tenant:
@@ -120,8 +125,12 @@ class Call:
         return self._library(self.services.store.records(Scope(self.tenant)))
 
     def _library(self, records: Reading) -> TenantLibrary:
-        services, concepts = self.services, self.services.concepts.of(self.tenant)
-        return TenantLibrary(self.tenant, records, services.packages, self.term, self.parameters, concepts)
+        services, tenant = self.services, self.tenant
+        # Who may see everything finds what all others find.
+        is_shared = not self.in_transaction and isinstance(self.scope.access.predicate, Everything)
+        shelf = partial(services.shelves.of, tenant) if is_shared else None
+        concepts = services.concepts.of(tenant)
+        return TenantLibrary(tenant, records, services.packages, self.term, self.parameters, concepts, shelf)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

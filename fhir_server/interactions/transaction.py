@@ -58,7 +58,7 @@ async def transaction(call: Call, rows: list[Any], perform: Perform, status_of: 
                 call.services.gate.admitted(len(entries)),
                 call.services.store.transaction(call.scope) as records,
             ):
-                await _run(replace(call, records=records), entries, ids, work, perform)
+                await _run(replace(call, records=records, in_transaction=True), entries, ids, work, perform)
         except (TransactionConflict, Duplicate):
             await asyncio.sleep(0.01 * (attempt + 1))
             continue

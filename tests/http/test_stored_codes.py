@@ -118,3 +118,13 @@ async def test_a_system_that_is_removed_is_unknown(loaded: FhirClient) -> None:
         assert await concepts.remove(system.key)
     assert (await loaded.get(f"CodeSystem/$lookup?system={ANIMALS}&code=owl")).status_code == 404
     assert (await loaded.get(f"ValueSet/$expand?url={BIRDS['url']}")).status_code == 404
+
+
+async def test_a_value_set_that_is_changed_answers_anew_at_once(loaded: FhirClient) -> None:
+    path = f"ValueSet/$validate-code?url={BIRDS['url']}&system={ANIMALS}&code=eel"
+    assert (await ask(loaded, path))["result"] is False
+    changed = {**value_set("birds", filtered("concept", "is-a", "fish")), "id": "fish", "version": "2"}
+    assert (await loaded.put("ValueSet/fish", changed)).status_code == 201
+    assert (await ask(loaded, path))["result"] is True
+    assert (await loaded.delete("ValueSet/fish")).status_code == 204
+    assert (await ask(loaded, path))["result"] is False
