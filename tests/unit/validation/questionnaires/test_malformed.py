@@ -18,8 +18,9 @@ SETTINGS = settings(max_examples=400, deadline=None, database=None, derandomize=
 NAMES = [
     name
     for line in (
-        "item linkId type text enableWhen enableBehavior question operator answerBoolean answerInteger answerCoding answer",
-        "answerOption answerValueSet valueString valueInteger valueCoding valueQuantity valueAttachment valueReference",
+        "item linkId type text enableWhen enableBehavior question operator answerBoolean answerInteger answerCoding",
+        "answer answerOption answerValueSet valueString valueInteger valueCoding valueQuantity valueAttachment",
+        "valueReference",
         "value system code display required repeats maxLength initial extension url contained id subjectType subject",
         "entry fullUrl resource resourceType reference request method response status search mode link relation total",
         "ifNoneExist section focus subject author meta versionId div",
