@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -160,3 +161,27 @@ async def test_an_archive_is_kept_as_it_comes_with_its_checksum(tmp_path: Path) 
     assert (kept.path.read_bytes(), kept.sha256) == (b"abc", sha256(b"abc").hexdigest())
     with pytest.raises(TooLarge, match="more than 4 bytes"):
         await keep(_chunks(b"abc", b"de"), tmp_path / "b", Bounds(packed=4))
+
+
+def test_whatever_is_changed_in_an_archive_it_is_read_or_refused(tmp_path: Path) -> None:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in ("package/package.json", f"package/{'é' * 60}/{'m' * 90}.json"):
+            made = entry(name, size=2)
+            made.mtime = 1.5
+            tar.addfile(made, io.BytesIO(b"{}"))
+    random, whole, outcomes = Random(7), target.getvalue(), set()
+    for _ in range(600):
+        raw = bytearray(whole)
+        for _ in range(random.randint(1, 4)):
+            raw[random.randrange(5 * 512)] = random.choice((0, 0x20, 0x2F, 0x37, 0x38, 0xFF, random.randrange(256)))
+        for start in range(0, len(raw) - 512, 512):
+            if raw[start + 257 : start + 262] == b"ustar":  # mostly, only the checksum would be found wrong
+                raw[start + 148 : start + 156] = b" " * 8
+                raw[start + 148 : start + 156] = f"{sum(raw[start : start + 512]):06o}\0 ".encode()
+        try:
+            read(tmp_path, gzip.compress(bytes(raw), 1))
+            outcomes.add("read")
+        except Failure as failure:
+            outcomes.add(type(failure).__name__)
+    assert {"read", "Malformed", "Unprocessable"} <= outcomes
