@@ -78,11 +78,9 @@ def _asked(run: Run, value_set: str, coding: Coding, is_code: bool) -> Membershi
 
 
 def _no_code(value: Any, severity: str, text: str) -> Findings | None:
-    """Text alone is not in a value set; a value left out with a reason is somebody else's business."""
-    if type(value) is not dict or value.keys() <= {"id", "extension"}:
+    """Text alone is in no value set; a value left out with a reason, and an amount without a unit, are not asked."""
+    if type(value) is not dict or value.keys().isdisjoint(("code", "coding", "text")):
         return None
-    if "code" not in value and "coding" not in value and "text" not in value:
-        return None  # a Quantity without a unit
     return [Finding("code-invalid", text, severity=severity)]
 
 

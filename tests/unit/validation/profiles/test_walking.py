@@ -144,6 +144,24 @@ def test_messages_name_the_profile_and_what_was_expected() -> None:
     ]
 
 
+def test_an_extension_is_reported_once_in_a_walk() -> None:
+    url = BASE + "rank"
+    slicing = {"rules": "open", "discriminator": [{"type": "value", "path": "url"}]}
+    type_of = {"code": "Extension", "profile": [url]}
+    rank = profile("rank", "Extension", {"path": "Extension.value[x]", "type": [{"code": "integer"}]})
+    ranked = profile(
+        "ranked",
+        "Patient",
+        {"path": "Patient.extension", "slicing": slicing},
+        {"path": "Patient.extension", "sliceName": "rank", "type": [type_of]},
+    )
+    patient: Json = {"resourceType": "Patient", "extension": [{"url": url, "valueString": "x"}]}
+    run = Run(Known(rank, ranked), patient)
+    assert [row.path for row in ranked.check(patient, run) or ()] == [".extension[0].value"]
+    assert check_extensions(patient, run) is None
+    assert [row.path for row in check_extensions(patient, Run(Known(rank), patient)) or ()] == [".extension[0].value"]
+
+
 @pytest.mark.parametrize("item", [None, [], "x", 1, {"resourceType": 1}, {"resourceType": "Nonsense"}, {}])
 def test_what_is_no_resource_is_not_for_profiles(item: Any) -> None:
     run = Run(Known(), item if isinstance(item, dict) else {})
