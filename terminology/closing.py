@@ -71,11 +71,9 @@ class Table:
     def add(self, url: str, version: str, codes: Iterable[str], above: Mapping[str, Iterable[str]]) -> None:
         """Take new codes of a system in, in the version that the table is in now; `above` are the pairs they bring."""
         system = self.systems.setdefault(url, System(url, version))
-        for code in codes:
-            system.added.setdefault(code, self.version)
+        system.added |= dict.fromkeys(codes, self.version)
         for code, targets in above.items():
-            known = system.above.setdefault(code, [])
-            known += [t for t in targets if t not in known]
+            system.above.setdefault(code, []).extend(targets)
 
     def answer(self, since: int) -> list[Json]:
         """Return the groups of the pairs that came after a version."""

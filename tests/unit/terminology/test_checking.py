@@ -67,6 +67,13 @@ async def test_places_are_those_of_the_request(kind: str, where: str) -> None:
     assert said(verdict) == [(severity, finding, where)]
 
 
+async def test_what_depends_on_content_that_is_not_here_is_not_called_missing() -> None:
+    empty = animals(content="not-present", concept=[])
+    verdict = await check(owl(), empty, value_set("x", filtered("concept", "is-a", "bird")))
+    assert said(verdict) == [("error", "not-found", "Coding.system")]
+    assert verdict.holds is None
+
+
 async def test_a_code_in_other_letters_is_told_the_right_ones() -> None:
     loose = animals(caseSensitive=False)
     verdict = await check({"system": ANIMALS, "code": "OWL"}, loose, ALL)
