@@ -36,11 +36,6 @@ def plain_entry(full_url: bytes, raw: bytes) -> bytes:
     return b'{"fullUrl":"%b","resource":%b}' % (full_url, raw)
 
 
-def outcome_entry(raw: bytes) -> bytes:
-    """Return a searchset's entry for an OperationOutcome about the search itself."""
-    return b'{"resource":%b,"search":{"mode":"outcome"}}' % raw
-
-
 def history_entry(full_url: bytes, raw: bytes, method: str, url: str, status: str, etag: str, modified: str) -> bytes:
     """Return an entry of a history; a deletion has no bytes. https://hl7.org/fhir/R4/http.html#history"""
     request = encode({"method": method, "url": url})

@@ -109,7 +109,8 @@ def _resource(call: Call, resource_type: str, everywhere: list[Any]) -> Json:
         "searchInclude": [f"{resource_type}:{code}" for code in sorted(references)],
         "searchParam": _parameters(call, resource_type),
     }
-    operations = [*services.registry.of_type(resource_type), *everywhere]
+    own = [o for o in services.registry.of_type(resource_type) if o.operation.type or o.operation.instance]
+    operations = [*own, *everywhere]
     if operations:
         row["operation"] = [{"name": o.code, "definition": o.url} for o in operations]
     return row

@@ -10,7 +10,7 @@ from fhir_server.api.criteria import Order, all_of
 from fhir_server.api.errors import InvalidRequest
 from fhir_server.api.ports import Answer
 from fhir_server.api.records import Stored
-from fhir_server.fhir.bundles import bundle, outcome_entry, search_entry
+from fhir_server.fhir.bundles import bundle, search_entry
 from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.interactions.operation import query_parameters
@@ -163,7 +163,8 @@ def _answer(
     entries = [*entries, *(search_entry(base + r.key.encode(), r.raw) for r in found)]
     entries += [search_entry(base + r.key.encode(), r.raw, b"include") for r in extra]
     if query.issues:
-        entries.append(outcome_entry(encode(operation_outcome(query.issues))))
+        told = encode(operation_outcome(query.issues))
+        entries.append(search_entry(f"urn:uuid:{call.services.ids.new_id()}".encode(), told, b"outcome"))
     links = [("self", _link(call, route, query, query.cursor))]
     if cursor:
         links.append(("next", _link(call, route, query, cursor)))

@@ -209,6 +209,7 @@ async def test_an_unknown_parameter_is_a_warning_or_refused_when_strict(shared_s
     lenient = (await shared_server.get(path)).json()
     match, outcome = lenient["entry"]
     assert (match["search"]["mode"], outcome["search"]["mode"]) == ("match", "outcome")
+    assert outcome["fullUrl"].startswith("urn:uuid:")
     issue = outcome["resource"]["issue"][0]
     assert (issue["severity"], issue["code"], issue["location"]) == ("warning", "not-supported", ["http.colour"])
     assert lenient["total"] == 1
