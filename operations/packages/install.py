@@ -18,7 +18,7 @@ from operations.packages.answer import of_done
 
 KIND = "package-install"
 CHUNK = 1024 * 1024
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 0.5
 
 
 async def install(context: OperationContext) -> Json | Job:
