@@ -1,53 +1,37 @@
-"""A closure table: which of the codes that a client uses subsume which, and since when it was told.
+"""A closure table: the codes that a client uses, and in which version of the table each of them came.
 
-https://hl7.org/fhir/R4/terminology-service.html#closure. The table is a ConceptMap: an element for each code, its
-targets the codes that subsume it, and an extension with the version of the table in which the code came. A pair is as
-new as the newer of its codes, so that what was added since a version can be told again at any time.
+https://hl7.org/fhir/R4/terminology-service.html#closure. Which of them subsume which is what the code system says, so
+it is not kept: a pair is as new as the newer of its codes. The table is a ConceptMap without groups, its codes packed
+in an extension: written out they would be indexed one by one, and written anew with each code that is added.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
 
 NAMES = "http://example.org/fhir-server/closure-table"  # the system of the identifier that is the name of a table
-ADDED = "http://example.org/fhir-server/StructureDefinition/closure-added"
+CODES = "http://example.org/fhir-server/StructureDefinition/closure-codes"
 MAX_CODES = 10_000
-MAX_PAIRS = 100_000
 
 
 @dataclass
 class System:
-    """The codes of one version of a code system: when each came, and the pairs (code, code that subsumes it)."""
+    """The codes of one version of a code system, each with the version of the table in which it came."""
 
     url: str
     version: str
     added: dict[str, int] = field(default_factory=dict)
-    above: dict[str, list[str]] = field(default_factory=dict)
 
-    def group(self, since: int) -> Json:
-        """Return what came after a version as a group of a ConceptMap."""
-        rows = []
-        for code, targets in self.above.items():
-            new = [t for t in targets if max(self.added[code], self.added[t]) > since]
-            if new:
-                rows.append({"code": code, "target": [{"code": t, "equivalence": "subsumes"} for t in new]})
-        version = {"sourceVersion": self.version, "targetVersion": self.version} if self.version else {}
-        return {"source": self.url, "target": self.url, **version, "element": rows} if rows else {}
-
-    def stored(self) -> Json:
-        """Return everything as a group of a ConceptMap."""
-        rows: list[Json] = []
-        for code, version in self.added.items():
-            targets: list[Json] = [{"code": t, "equivalence": "subsumes"} for t in self.above.get(code, ())]
-            extension = [{"url": ADDED, "valueUnsignedInt": version}]
-            rows.append({"extension": extension, "code": code, "target": targets or [{"equivalence": "unmatched"}]})
-        version_of = {"sourceVersion": self.version, "targetVersion": self.version} if self.version else {}
-        return {"source": self.url, "target": self.url, **version_of, "element": rows}
+    def since(self, version: int) -> list[str]:
+        """Return the codes that came after a version of the table."""
+        return [code for code, added in self.added.items() if added > version]
 
 
 @dataclass
@@ -59,25 +43,19 @@ class Table:
     systems: dict[str, System] = field(default_factory=dict)
 
     @property
-    def codes(self) -> int:
+    def size(self) -> int:
         """How many codes it has."""
         return sum(len(s.added) for s in self.systems.values())
 
     @property
-    def pairs(self) -> int:
-        """How many pairs it has."""
-        return sum(len(targets) for s in self.systems.values() for targets in s.above.values())
+    def added_now(self) -> bool:
+        """Whether codes came in the version that the table is in now."""
+        return any(self.version in s.added.values() for s in self.systems.values())
 
-    def add(self, url: str, version: str, codes: Iterable[str], above: Mapping[str, Iterable[str]]) -> None:
-        """Take new codes of a system in, in the version that the table is in now; `above` are the pairs they bring."""
+    def add(self, url: str, version: str, codes: Iterable[str]) -> None:
+        """Take new codes of a system in, in the version that the table is in now."""
         system = self.systems.setdefault(url, System(url, version))
         system.added |= dict.fromkeys(codes, self.version)
-        for code, targets in above.items():
-            system.above.setdefault(code, []).extend(targets)
-
-    def answer(self, since: int) -> list[Json]:
-        """Return the groups of the pairs that came after a version."""
-        return [group for system in self.systems.values() if (group := system.group(since))]
 
     def resource(self) -> Json:
         """Return the ConceptMap that the table is kept as."""
@@ -89,8 +67,8 @@ class Table:
             "title": f"Closure table {self.name}",
             "status": "active",
         }
-        groups = [system.stored() for system in self.systems.values() if system.added]
-        return {**made, "group": groups} if groups else made
+        rows = [_packed(system) for system in self.systems.values() if system.added]
+        return {**made, "extension": rows} if rows else made
 
 
 def table_id(name: str) -> str:
@@ -105,13 +83,21 @@ def is_table(concept_map: Json) -> bool:
 
 def read_table(name: str, resource: Json) -> Table:
     """Return the table that a ConceptMap keeps."""
-    table = Table(name, int(resource.get("version", "0")))
-    for group in resource.get("group", ()):
-        system = System(group["source"], group.get("sourceVersion", ""))
-        for row in group["element"]:
-            system.added[row["code"]] = next(e["valueUnsignedInt"] for e in row["extension"] if e["url"] == ADDED)
-            targets = [t["code"] for t in row["target"] if "code" in t]
-            if targets:
-                system.above[row["code"]] = targets
-        table.systems[system.url] = system
+    table = Table(name, int(resource["version"]))
+    for row in resource.get("extension", ()):
+        if row["url"] == CODES:
+            parts = {p["url"]: p for p in row["extension"]}
+            system = System(parts["system"]["valueUri"], parts.get("version", {}).get("valueString", ""))
+            lines = zlib.decompress(b64decode(parts["codes"]["valueBase64Binary"])).decode().split("\n")
+            system.added = {code: int(added) for added, _, code in (line.partition(" ") for line in lines)}
+            table.systems[system.url] = system
     return table
+
+
+def _packed(system: System) -> Json:
+    lines = "\n".join(f"{added} {code}" for code, added in system.added.items())
+    packed = b64encode(zlib.compress(lines.encode(), 6)).decode()
+    parts: list[Json] = [{"url": "system", "valueUri": system.url}]
+    if system.version:
+        parts.append({"url": "version", "valueString": system.version})
+    return {"url": CODES, "extension": [*parts, {"url": "codes", "valueBase64Binary": packed}]}

@@ -7,10 +7,12 @@ who add codes at the same moment one goes second and is told the pairs of both.
 from __future__ import annotations
 
 from asyncio import sleep
-from collections.abc import Collection
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import files
+from itertools import islice
 
 from fhir_server.api import (
     BusinessRule,
@@ -28,17 +30,18 @@ from fhir_server.api import (
     decode_stored,
 )
 from terminology.asking import answering, sources
-from terminology.closing import MAX_CODES, MAX_PAIRS, Table, read_table, table_id
+from terminology.closing import MAX_CODES, System, Table, read_table, table_id
 from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, Unknown, canonical
 from terminology.fetching import settled
 from terminology.shapes import shaped
 from terminology.sources import Sources
-from terminology.subsuming import fetch, pairs_with
+from terminology.subsuming import Pair, fetch, pairs_with
 from terminology.versions import split
 
 MAX_NAME = 200
 MAX_ADDED = 1_000
+MAX_PAIRS = 100_000  # in one answer
 TRIES = 20
 PAUSE = 0.005  # seconds, longer with each try
 
@@ -71,7 +74,7 @@ async def _begin(context: OperationContext, name: str) -> Json:
     table, etag = await _read(context, name)
     fresh = Table(name) if table is None else Table(name, table.version + 1)
     await _write(context, fresh, etag)
-    return _answer(context, fresh, fresh.version)
+    return _answer(context, fresh, [])
 
 
 async def _add(context: OperationContext, name: str, codings: list[Json]) -> Json:
@@ -79,15 +82,17 @@ async def _add(context: OperationContext, name: str, codings: list[Json]) -> Jso
     if table is None:
         raise NotFound(f"There is no closure table {name!r}. Begin it: call $closure with the name alone.")
     since = _since(context, table)
-    before = table.version
+    found, before = sources(context), table.version
     table.version += 1
-    if await _take(sources(context), table, codings):
-        if table.codes > MAX_CODES or table.pairs > MAX_PAIRS:
-            raise TooCostly(f"A closure table may have {MAX_CODES} codes and {MAX_PAIRS} pairs; use several.")
-        await _write(context, table, etag)
-    else:
+    opened = await _take(found, table, codings)
+    if not table.added_now:
         table.version = before
-    return _answer(context, table, since)
+    elif table.size > MAX_CODES:
+        raise TooCostly(f"A closure table may have {MAX_CODES} codes; use several.")
+    groups = await _groups(found, table, since, opened)
+    if table.version > before:
+        await _write(context, table, etag)
+    return _answer(context, table, groups)
 
 
 def _since(context: OperationContext, table: Table) -> int:
@@ -105,8 +110,8 @@ def _since(context: OperationContext, table: Table) -> int:
     return int(text)
 
 
-async def _take(found: Sources, table: Table, codings: list[Json]) -> bool:
-    """Add what the table does not have yet, and return whether there was any."""
+async def _take(found: Sources, table: Table, codings: list[Json]) -> dict[str, CodeSystem]:
+    """Add what the table does not have yet, and return the code systems it was found in."""
     wanted: dict[str, dict[str, None]] = {}
     issues: list[Issue] = []
     opened: dict[str, CodeSystem] = {}
@@ -133,8 +138,8 @@ async def _take(found: Sources, table: Table, codings: list[Json]) -> bool:
     if issues:
         raise Unprocessable(issues=issues)
     for url, codes in wanted.items():
-        await _join(table, opened[url], codes)
-    return bool(wanted)
+        table.add(url, opened[url].version, codes)
+    return opened
 
 
 async def _open(found: Sources, table: Table, url: str, version: str) -> CodeSystem:
@@ -157,14 +162,30 @@ async def _open(found: Sources, table: Table, url: str, version: str) -> CodeSys
     return source
 
 
-async def _join(table: Table, source: CodeSystem, codes: Collection[str]) -> None:
-    known = table.systems.get(source.url)
-    members = [*(known.added if known is not None else ()), *codes]
-    await fetch(source, members)
-    above: dict[str, list[str]] = {}
-    for code, target in await settled(lambda: list(pairs_with(source, codes, members))):
-        above.setdefault(code, []).append(target)
-    table.add(source.url, source.version, codes, above)
+async def _groups(found: Sources, table: Table, since: int, opened: Mapping[str, CodeSystem]) -> list[Json]:
+    """Return the pairs that came after a version, as groups of a ConceptMap."""
+    groups, count = [], 0
+    for url, system in table.systems.items():
+        new = system.since(since)
+        if not new:
+            continue
+        source = opened[url] if url in opened else await _open(found, table, url, "")
+        await fetch(source, system.added)
+        above: dict[str, list[Json]] = {}
+        for code, target in await settled(partial(_pairs, source, new, system)):
+            above.setdefault(code, []).append({"code": target, "equivalence": "subsumes"})
+            count += 1
+        if count > MAX_PAIRS:
+            raise TooCostly(f"More than {MAX_PAIRS} pairs are new; ask with a later version, or add fewer codes.")
+        version = {"sourceVersion": source.version, "targetVersion": source.version} if source.version else {}
+        elements = [{"code": code, "target": targets} for code, targets in above.items()]
+        if elements:
+            groups.append({"source": url, "target": url, **version, "element": elements})
+    return groups
+
+
+def _pairs(source: CodeSystem, new: list[str], system: System) -> list[Pair]:
+    return list(islice(pairs_with(source, new, system.added), MAX_PAIRS + 1))
 
 
 async def _read(context: OperationContext, name: str) -> tuple[Table | None, int]:
@@ -185,7 +206,7 @@ async def _write(context: OperationContext, table: Table, etag: int) -> None:
     )
 
 
-def _answer(context: OperationContext, table: Table, since: int) -> Json:
+def _answer(context: OperationContext, table: Table, groups: list[Json]) -> Json:
     when = datetime.fromtimestamp(context.server.now() / 1000, UTC).isoformat(timespec="seconds")
     made: Json = {
         "resourceType": "ConceptMap",
@@ -197,7 +218,6 @@ def _answer(context: OperationContext, table: Table, since: int) -> Json:
         "experimental": True,
         "date": when.replace("+00:00", "Z"),
     }
-    groups = table.answer(since)
     return {**made, "group": groups} if groups else made
 
 
