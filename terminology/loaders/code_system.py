@@ -6,9 +6,10 @@ https://hl7.org/fhir/R4/codesystem.html
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
-from fhir_server.api import StoredConcept, Unprocessable
+from fhir_server.api import StoredConcept, Unprocessable, encode
 from terminology.codesystem import STANDARD, CodeSystem, Node
 from terminology.loaders.files import Files
 from terminology.loaders.findings import Findings, broken
@@ -17,10 +18,14 @@ from terminology.loaders.release import Asked, Found, Release
 
 Json = dict[str, Any]
 
+MAX_SYSTEMS = 100
+MAX_HEAD = 1024 * 1024
 _UPWARD, _DOWNWARD = ("parent", "subsumedBy"), ("child",)
-
-
 _LISTS = ("designation", "property", "extension")
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "valueCode": str, "valueCoding": dict, "valueString": str, "valueInteger": int, "valueBoolean": bool,
+    "valueDateTime": str, "valueDecimal": (int, Decimal),
+}  # fmt: skip
 
 
 def read(files: Files, asked: Asked, findings: Findings) -> Release:
@@ -29,17 +34,23 @@ def read(files: Files, asked: Asked, findings: Findings) -> Release:
     Raises Unprocessable where none has that URL, or several are there and none is asked for.
     """
     name = files.one(r"[^/]*\.(json|ndjson)", "file .json or .ndjson") if files.is_archive else files.name
-    heads = [piece for piece in _pieces(files, name) if piece.value.get("resourceType") == "CodeSystem"]
-    urls = sorted({str(piece.value.get("url", "")) for piece in heads})
-    wanted = asked.system if len(urls) > 1 or asked.system in urls else next(iter(urls), "")
-    chosen = [piece for piece in heads if piece.value.get("url", "") == wanted]
+    heads: dict[str, Piece] = {}
+    places: dict[str, set[int]] = {}
+    for piece in _pieces(files, name):
+        if piece.value.get("resourceType") == "CodeSystem":
+            url = str(piece.value.get("url", ""))
+            heads.setdefault(url, piece)
+            places.setdefault(url, set()).add(piece.resource)
+            if len(heads) > MAX_SYSTEMS:
+                raise broken(name, piece.line, f"these are more than {MAX_SYSTEMS} code systems.")
     if not heads:
         raise Unprocessable(f"{name} has no CodeSystem.")
-    if not chosen:
-        raise Unprocessable(f"{name} has the code systems {', '.join(urls[:10])}: say which in the parameter system.")
-    head = _head(name, chosen[0], asked)
-    indexes = frozenset(piece.resource for piece in chosen)
-    return Release(head, _concepts(files, name, indexes, head, findings))
+    wanted = asked.system if len(heads) > 1 or asked.system in heads else next(iter(heads))
+    if wanted not in heads:
+        urls = ", ".join(sorted(heads)[:10])
+        raise Unprocessable(f"{name} has the code systems {urls}: say which in the parameter system.")
+    head = _head(name, heads[wanted], asked)
+    return Release(head, _concepts(files, name, frozenset(places[wanted]), head, findings))
 
 
 def _head(name: str, piece: Piece, asked: Asked) -> Json:
@@ -52,13 +63,15 @@ def _head(name: str, piece: Piece, asked: Asked) -> Json:
         made["version"] = asked.version
     if not isinstance(made["url"], str) or not made["url"]:
         raise broken(name, piece.line, "the CodeSystem has no url: give the parameter system.")
+    if len(encode(made)) > MAX_HEAD:
+        raise broken(name, piece.line, f"the CodeSystem has more than {MAX_HEAD // 1024} KB without its concepts.")
     return made
 
 
 def _concepts(files: Files, name: str, indexes: frozenset[int], head: Json, findings: Findings) -> Iterator[Found]:
     upward, downward = _codes(head, _UPWARD), _codes(head, _DOWNWARD)
     below: dict[str, list[str]] = {}
-    if downward & _declared(head):
+    if downward & {row.get("code") for row in _declared(head)}:
         for piece in _pieces(files, name, indexes):
             for child in _values(piece.value, downward):
                 below.setdefault(child, []).append(str(piece.value.get("code", "")))
@@ -94,32 +107,53 @@ def _pieces(files: Files, name: str, wanted: frozenset[int] | None = None) -> It
 
 def _codes(head: Json, names: tuple[str, ...]) -> frozenset[str]:
     """Return how this system calls properties of the standard: by their URI, and by their names."""
-    rows = [row for row in head.get("property", ()) if isinstance(row, dict)]
     uris = {STANDARD + name for name in names}
-    return frozenset(names) | {str(row.get("code")) for row in rows if row.get("uri") in uris}
+    return frozenset(names) | {str(row.get("code")) for row in _declared(head) if row.get("uri") in uris}
 
 
-def _declared(head: Json) -> frozenset[str]:
-    return frozenset(str(row.get("code")) for row in head.get("property", ()) if isinstance(row, dict))
+def _declared(head: Json) -> list[Json]:
+    rows = head.get("property")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _values(concept: Json, codes: frozenset[str]) -> Iterator[str]:
-    for row in concept.get("property") or ():
+    rows = concept.get("property")
+    for row in rows if isinstance(rows, list) else ():
         if isinstance(row, dict) and row.get("code") in codes and isinstance(row.get("valueCode"), str):
             yield row["valueCode"]
 
 
 def _wrong(concept: Json) -> str:
     """Return why a concept cannot be kept, or nothing."""
-    if not isinstance(concept.get("code"), str) or not concept["code"].strip():
+    code = concept.get("code")
+    if not isinstance(code, str) or not code.strip():
         return "a concept without a code."
     for name in ("display", "definition"):
         if not isinstance(concept.get(name, ""), str):
-            return f"the {name} of {concept['code'][:40]!r} is no text."
+            return f"the {name} of {code[:40]!r} is no text."
     for name in _LISTS:
-        rows = concept.get(name, ())
-        if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
-            return f"the {name} of {concept['code'][:40]!r} is no list of objects."
-    if not all(isinstance(row.get("code"), str) for row in concept.get("property", ())):
-        return f"a property of {concept['code'][:40]!r} has no code."
+        rows = concept.get(name, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            return f"the {name} of {code[:40]!r} is no list of objects."
+    if not all(map(_is_designation, concept.get("designation", ()))):
+        return f"a designation of {code[:40]!r} has no value, or its language or use is wrong."
+    if not all(map(_is_property, concept.get("property", ()))):
+        return f"a property of {code[:40]!r} has no code, or not one value of a type that properties have."
     return ""
+
+
+def _is_designation(row: Json) -> bool:
+    return (
+        isinstance(row.get("value"), str)
+        and isinstance(row.get("language", ""), str)
+        and isinstance(row.get("use", {}), dict)
+    )
+
+
+def _is_property(row: Json) -> bool:
+    values = [(name, value) for name, value in row.items() if name.startswith("value")]
+    if not isinstance(row.get("code"), str) or len(values) != 1:
+        return False
+    ((name, value),) = values
+    kind = _TYPES.get(name)
+    return kind is not None and isinstance(value, kind) and isinstance(value, bool) is (kind is bool)

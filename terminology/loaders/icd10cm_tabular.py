@@ -17,6 +17,8 @@ Json = dict[str, Any]
 
 MAX_DEPTH = 40
 MAX_TEXT = 1024 * 1024
+MAX_TAG = 4 * 1024 * 1024
+MAX_FILE = 256 * 1024 * 1024  # the real one has some 10 MB
 NOTES = ("includes", "excludes1", "excludes2", "codeFirst", "useAdditionalCode", "codeAlso", "notes", "sevenChrNote")
 _KINDS = {"chapter": "chapter", "section": "section", "diag": "code"}
 _RANGE = re.compile(r"\s*\(([A-Z][0-9][0-9A-Z](?:-[A-Z][0-9][0-9A-Z])?)\)\s*$")
@@ -66,6 +68,7 @@ class _Reading:
         self._open: list[Node] = []
         self._text: list[str] = []
         self._size = 0
+        self._fed = 0
         self._parser = expat.ParserCreate()
         self._parser.StartDoctypeDeclHandler = self._refuse
         self._parser.StartElementHandler = self._start
@@ -77,6 +80,9 @@ class _Reading:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
             raise broken(self._name, error.lineno, f"this is no XML ({expat.ErrorString(error.code)}).") from None
+        self._fed += len(chunk)
+        if self._fed > MAX_FILE or self._fed - self._parser.CurrentByteIndex > MAX_TAG:
+            raise broken(self._name, self._line(), "the XML, or one of its tags, is too large.")
 
     def _refuse(self, *_: object) -> None:
         raise broken(self._name, self._line(), "a document type is not allowed here.")

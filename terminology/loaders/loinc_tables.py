@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import chain
 
 from terminology.loaders.files import Files
-from terminology.loaders.findings import Findings
+from terminology.loaders.findings import Findings, broken
+from terminology.loaders.limits import MAX_CONCEPTS
 from terminology.loaders.release import Asked
 from terminology.loaders.tables import quoted
 from terminology.loaders.workspace import Workspace
@@ -33,12 +34,9 @@ def read_parts(files: Files, work: Workspace, findings: Findings) -> None:
 
 def read_hierarchy(files: Files, work: Workspace, findings: Findings) -> None:
     """Keep the parents of terms and parts."""
-    rows: list[tuple[str, str]] = []
-    for name in files.matching(r"ComponentHierarchyBySystem\.csv"):
-        for _, (code, parent) in quoted(files, name, ("CODE", "IMMEDIATE_PARENT"), findings):
-            if parent and code:
-                rows.append((code, parent))
-    work.fill("hierarchy", 2, rows)
+    names = files.matching(r"ComponentHierarchyBySystem\.csv")
+    rows = chain.from_iterable(quoted(files, name, ("CODE", "IMMEDIATE_PARENT"), findings) for name in names)
+    work.fill("hierarchy", 2, ((code, parent) for _, (code, parent) in rows if code and parent))
 
 
 def read_answers(files: Files, work: Workspace, findings: Findings) -> None:
@@ -53,6 +51,8 @@ def read_answers(files: Files, work: Workspace, findings: Findings) -> None:
             if answer:  # a list that is defined elsewhere has none
                 answers.setdefault(answer, (text, name, line))
                 members[answer, code] = None
+            if len(members) > MAX_CONCEPTS or len(lists) > MAX_CONCEPTS:
+                raise broken(name, line, f"these are more than {MAX_CONCEPTS} answers.")
     links = list(_answer_links(files, findings))
     for _, code, title, file, line in links:
         lists.setdefault(code, (title, file, line))

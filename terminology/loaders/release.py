@@ -54,10 +54,11 @@ def head(url: str, version: str, name: str, title: str, **more: Any) -> Json:
     """Return the CodeSystem resource of a complete release, without concepts. Raises Unprocessable for no version."""
     if not version:
         raise Unprocessable(f"The files do not say which version of {title} this is: give the parameter version.")
-    return {
+    made = {
         "resourceType": "CodeSystem", "url": url, "version": version, "name": name, "title": title,
         "status": "active", "content": "complete", **more,
     }  # fmt: skip
+    return {member: value for member, value in made.items() if value not in ("", [])}
 
 
 def declared(properties: Iterable[tuple[str, str]], base: str = "") -> list[Json]:

@@ -87,7 +87,7 @@ def edition(files: Files, concepts_file: str, findings: Findings) -> str:
     """Return the module that names the edition. Raises Unprocessable where the files leave that open.
 
     Without national modules it is the International Edition; one national module is the edition. Of several (maps
-    have modules of their own) it is the only one with concepts worth speaking of, else the only one that no other needs.
+    have modules of their own) it is the only one with more than a few concepts, else the only one no other needs.
     """
     modules: set[str] = set()
     needed: set[str] = set()

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 from fhir_server.api import (
     Concepts,
+    Issue,
     JobLost,
     JobProgress,
     Json,
@@ -22,6 +24,7 @@ from fhir_server.api import (
     OperationContext,
     StoredConcept,
     StoredSystem,
+    Unprocessable,
     concepts_of,
     operation_outcome,
 )
@@ -32,6 +35,7 @@ from terminology.loaders.hierarchy import Hierarchy
 from terminology.loaders.limits import Sized, within_limits
 from terminology.loaders.release import Asked, Release
 
+MAX_NAME = 200  # of a file: what is read from it stands at its end
 BATCH = 1_000
 BATCH_BYTES = 4 * 1024 * 1024
 BEAT_SECONDS = 2.0  # how often the job says that it is alive; its lease is many times that
@@ -81,6 +85,10 @@ class _Loading:
         async with _fetched(self._context, self._given["source"]) as file:
             self.message = "reading"
             release = await asyncio.to_thread(self._read, file)
+            found = await self._context.server.validate(release.head)
+            wrong = [_located(issue) for issue in found if issue.severity in ("error", "fatal")]
+            if wrong:
+                raise Unprocessable(issues=wrong)
             system = await self._system(release.head)
             if system.state != "ready":
                 await self._keep(system, release)
@@ -100,7 +108,7 @@ class _Loading:
             given["delimiter"], given["encoding"],
         )  # fmt: skip
         name = unquote(urlsplit(given["source"]).path).rpartition("/")[2]
-        return reader(given["format"])(Files(file, name or "the file"), asked, self._findings)
+        return reader(given["format"])(Files(file, name[-MAX_NAME:] or "the file"), asked, self._findings)
 
     async def _system(self, head: Json) -> StoredSystem:
         """Return the load that was begun before, or a new one: an unfinished one of the same version gives way."""
@@ -155,6 +163,11 @@ def _next(stream: Iterator[Sized]) -> list[StoredConcept]:
         if len(batch) == BATCH or size >= BATCH_BYTES:
             break
     return batch
+
+
+def _located(issue: Issue) -> Issue:
+    """Return an issue of the head whose text says where it is, for the element is nobody's request."""
+    return replace(issue, diagnostics=f"{issue.expression}: {issue.diagnostics}")
 
 
 @asynccontextmanager

@@ -99,6 +99,7 @@ def test_the_tabular_list_alone_bills_what_needs_no_seventh_character() -> None:
             '<!DOCTYPE x [<!ENTITY a "b">]><ICD10CM.tabular>&a;</ICD10CM.tabular>',
             "line 1: a document type is not allowed",
         ),
+        ('<ICD10CM.tabular><a b="' + "x" * 5_000_000 + '"/></ICD10CM.tabular>', "one of its tags, is too large"),
         ("<ICD10CM.tabular>" + "<a>" * 50, "nested deeper than 40"),
     ],
 )

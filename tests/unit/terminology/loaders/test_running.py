@@ -11,6 +11,7 @@ import pytest
 
 from fhir_server.api import (
     InvalidRequest,
+    Issue,
     JobCancelled,
     JobLost,
     Json,
@@ -85,6 +86,10 @@ class Host:
 
     def now(self) -> int:
         return 7
+
+    async def validate(self, resource: Json) -> list[Issue]:
+        bad = Issue("invalid", "This is no URI.", "CodeSystem.url")
+        return [] if ":" in resource["url"] else [bad, Issue("invalid", "No title.", severity="warning")]
 
     async def open_source(self, url: str) -> AsyncGenerator[bytes, None]:
         if not self.content:
@@ -186,6 +191,14 @@ async def test_a_refused_release_leaves_nothing_and_the_old_one_in_force() -> No
     with pytest.raises(InvalidRequest, match="gone"):
         await started(kept, Line(), b"")
     assert list(kept.systems) == ["k0"]
+
+
+async def test_a_head_that_is_no_code_system_is_refused() -> None:
+    kept = Kept()
+    with pytest.raises(Unprocessable) as refused:
+        await started(kept, Line(), system="no uri")
+    assert [issue.expression for issue in refused.value.issues] == ["CodeSystem.url"]
+    assert kept.batches == {}
 
 
 async def test_nothing_more_is_kept_of_a_release_that_is_refused_already() -> None:
