@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from fhir_server.fhir.definitions import Definitions, Element
-from fhir_server.validation.profiles.bindings import binding_rules, maximum
-from fhir_server.validation.profiles.constraints import constraint_rules, keys
-from fhir_server.validation.profiles.discriminators import KINDS, all_of, condition_of, is_reachable
+from fhir_server.validation.profiles.bases import base_of, codes_of, element_of, is_bound_already, known_keys
+from fhir_server.validation.profiles.bindings import binding_rules
+from fhir_server.validation.profiles.constraints import constraint_rules
+from fhir_server.validation.profiles.discriminators import KINDS, all_of, condition_of
 from fhir_server.validation.profiles.members import Check, Kind, Member, all_rules, check_of, inner, object_rule
 from fhir_server.validation.profiles.nested import profile_rules, resource_rule
 from fhir_server.validation.profiles.references import reference_rules
@@ -18,11 +19,10 @@ from fhir_server.validation.profiles.rules import Rule, value_rules
 from fhir_server.validation.profiles.run import Run
 from fhir_server.validation.profiles.slicing import DEFAULT, Slice, Slices, slicing_of
 from fhir_server.validation.profiles.slots import ProfileError, Slot
-from fhir_server.validation.profiles.steps import parsed, urls_of
+from fhir_server.validation.profiles.steps import is_reachable, parsed, urls_of
 
 Json = dict[str, Any]
 
-_SYSTEM = "http://hl7.org/fhirpath/"
 _RESOURCES = ("Resource", "DomainResource")
 
 
@@ -50,9 +50,9 @@ class Compiler:
             for row in slot.types():
                 if row.get("code") == kind:
                     rules += self._typed(slot, row, base, above)
-        if not self._is_bound_already(definition, base, others):
+        if not is_bound_already(definition, base, others):
             rules += binding_rules(definition, kind, title, self._by)
-        rules += constraint_rules(definition, self._known_keys(kind, base, others), kind, self._by)
+        rules += constraint_rules(definition, known_keys(self._definitions, kind, base, others), kind, self._by)
         members = self._below(slot, kind, above)
         return all_rules([*rules, *([members] if members is not None else [])])
 
@@ -72,23 +72,6 @@ class Compiler:
             return []
         is_any = not rows or any(row.get("code") in _RESOURCES and not row.get("profile") for row in rows)
         return [] if is_any else [resource_rule(rows, slot.title, self._by)]
-
-    def _is_bound_already(self, definition: Json, base: Element | None, others: list[Json]) -> bool:
-        binding = definition.get("binding")
-        if type(binding) is not dict or any(row.get("binding") == binding for row in others):
-            return True
-        own = (binding.get("strength"), str(binding.get("valueSet")).partition("|")[0])
-        return base is not None and base.binding == own and not maximum(binding)
-
-    def _known_keys(self, kind: str, base: Element | None, others: list[Json]) -> frozenset[str]:
-        types = self._definitions.types
-        known = {row.key for row in base.constraints} if base is not None else set()
-        for name in self._definitions.ancestors(kind):
-            known |= {row.key for row in types[name].constraints}
-        parent, _, last = kind.rpartition(".")
-        element = types[parent].element(last) if parent in types else None
-        known |= {row.key for row in element.constraints} if element is not None else set()
-        return frozenset(known).union(*map(keys, others))
 
     def _below(self, slot: Slot, kind: str, above: tuple[Slot, ...]) -> Rule | None:
         """Return the rule of the members of a value: those below the element, or below the one that it refers to."""
@@ -122,7 +105,11 @@ class Compiler:
         for name, child in slot.children.items():
             if is_primitive and name not in ("id", "extension"):
                 continue
-            if len(slot.types()) != 1 and slot.name.endswith("[x]") and self._element(child, kind) is None:
+            if (
+                len(slot.types()) != 1
+                and slot.name.endswith("[x]")
+                and element_of(self._definitions, child, kind) is None
+            ):
                 continue  # it is an element of another type of the choice
             over = tuple(one.children[name] for one in above if name in one.children)
             check = self._member(child, "Element" if is_primitive else kind, over)
@@ -131,10 +118,10 @@ class Compiler:
         return object_rule(checks, is_primitive=is_primitive) if checks else None
 
     def _member(self, slot: Slot, owner: str, above: tuple[Slot, ...]) -> Check | None:
-        base = self._base(slot, owner)
+        base = base_of(self._definitions, slot, owner)
         member = self._counts(slot, base, above)
         names = base.json_names()
-        listed = self._codes(slot, base)
+        listed = codes_of(slot, base)
         for name, ref in names.items():
             if base.choice and ref.code not in listed:
                 banned = ", ".join(sorted(listed))
@@ -144,35 +131,12 @@ class Compiler:
             code = listed[0] if ref.code in _RESOURCES and len(listed) == 1 else ref.code
             member.kinds[name] = Kind(code, is_primitive, self.rule(slot, code, base, above))
         member.is_resource = any(ref.code in _RESOURCES for ref in base.types)
-        if above and all(set(listed) == set(self._codes(one, base)) for one in above):
+        if above and all(set(listed) == set(codes_of(one, base)) for one in above):
             member.banned = {}
         if slot.slices:
             member.slicing = self._slicing(slot, member, base, above)
         has_rules = member.low is not None or member.high is not None or member.banned or member.slicing
         return check_of(member) if has_rules or any(kind.rule for kind in member.kinds.values()) else None
-
-    def _element(self, slot: Slot, owner: str) -> Element | None:
-        definition = self._definitions.types[owner]
-        base = definition.element(slot.name.removesuffix("[x]"))
-        if base is None:
-            base = next((e for e in definition.elements if e.choice and slot.name in e.json_names()), None)
-        return base
-
-    def _base(self, slot: Slot, owner: str) -> Element:
-        base = self._element(slot, owner)
-        if base is None:
-            raise ProfileError(slot.id, f"{owner} has no element {slot.name}.")
-        return base
-
-    def _codes(self, slot: Slot, base: Element) -> list[str]:
-        """Return the types that the profile allows; System types are what primitives are made of."""
-        codes = [str(row.get("code")) for row in slot.types()]
-        listed = [code for code in codes if not code.startswith(_SYSTEM)]
-        if base.choice and not slot.name.endswith("[x]") and slot.name in base.json_names():
-            return [base.json_names()[slot.name].code]
-        if any(code == "*" for code in listed) or not listed:
-            return [ref.code for ref in base.types]
-        return listed
 
     def _counts(self, slot: Slot, base: Element | None, above: tuple[Slot, ...]) -> Member:
         member = Member("." + (base.name if base is not None else slot.name), slot.title, self._by)
@@ -204,7 +168,7 @@ class Compiler:
         over = (whole, *(one for up in above for one in up.slices if one.slice_name == slot.slice_name))
         count = self._counts(slot, base, over[1:])
         count.step = ""
-        codes = set(self._codes(slot, base))
+        codes = set(codes_of(slot, base))
         rules: dict[str, Rule] = {}
         for kind in member.kinds.values():
             if not base.choice or kind.code in codes:

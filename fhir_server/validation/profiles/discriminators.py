@@ -10,7 +10,6 @@ from typing import Any
 
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath import Node
-from fhir_server.fhir.fhirpath.elements import children
 from fhir_server.validation.profiles.run import Run, codings
 from fhir_server.validation.profiles.slots import Slot
 from fhir_server.validation.profiles.steps import (
@@ -248,26 +247,3 @@ def _written(step: Step) -> str:
     if step.kind == "name":
         return step.text
     return {"extension": f"extension('{step.text}')", "type": f"ofType({step.text})"}.get(step.kind, "resolve()")
-
-
-def is_reachable(kind: str, path: str) -> bool:
-    """Whether an element of a type may have what a discriminator's path names; what references lead to is anything."""
-    steps = parsed(path)
-    at = {kind}
-    for step in steps or ():
-        if step.kind == "resolve" or "Resource" in at:
-            return True
-        at = {step.text} if step.kind == "type" else _types_below(at, step)
-        if not at:
-            return False
-    return steps is not None
-
-
-def _types_below(kinds: set[str], step: Step) -> set[str]:
-    name = "extension" if step.kind == "extension" else step.text
-    found: set[str] = set()
-    for kind in kinds:
-        if kind in r4().types and name in children(kind):
-            element = r4().types[kind].element(name)
-            found |= {row.code for row in element.types} if element is not None else {kind}
-    return found

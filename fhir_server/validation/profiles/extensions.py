@@ -20,6 +20,7 @@ from fhir_server.validation.profiles.run import Run, TooMuch
 Json = dict[str, Any]
 
 _LISTS = ("extension", "modifierExtension")
+_DEEPEST = 16  # extensions in extensions
 
 
 def check_extensions(resource: Json, run: Run) -> Findings | None:
@@ -153,6 +154,8 @@ def _one(item: Json, url: str, holder: Holder, is_modifier: bool, run: Run) -> F
         found += refuse("invariant", f"The extension {shown_url(url)} may stand here only where {expression}.")
     if run.first_report(profile, item):
         found += profile.check(item, run) or []
+    if "extension" in item:
+        found += _nested(item, holder, url, profile.parts, run) or []
     return found or None
 
 
@@ -161,17 +164,28 @@ def _listed(contexts: Contexts) -> str:
     return "allowed: " + ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
 
 
+def _nested(item: Json, holder: Holder, url: str, parts: frozenset[str] | None, run: Run) -> Findings | None:
+    """Look at the extensions in an extension: its parts have to be defined with it, others are on their own."""
+    rows = item.get("extension")
+    found: Findings | None = None
+    at = Holder(item, None, "Extension", holder.paths | {"Extension"}, (*holder.urls, url))
+    for index, row in enumerate(rows if type(rows) is list and len(holder.urls) < _DEEPEST else ()):
+        name = row.get("url") if type(row) is dict else None
+        if type(name) is not str or (parts is not None and name in parts):
+            continue
+        problems = None
+        if ":" in name:
+            problems = _one(row, name, at, False, run)
+        elif parts is not None:
+            text = f"The extension {shown_url(url)} has no part {shown(name)}; it has {', '.join(sorted(parts))}."
+            problems = refuse("extension", text)
+        found = _joined(found, below(f".extension[{index}]", problems, None) if problems else None)
+    return found
+
+
 def _unknown(item: Json, url: str, holder: Holder, is_modifier: bool, run: Run) -> Findings | None:
     """Say that nobody knows an extension, and look at those nested in it that have a definition of their own."""
-    found: Findings | None = None
-    if "extension" in item:
-        nested = Holder(item, None, "Extension", holder.paths | {"Extension"}, (*holder.urls, url))
-        rows = item["extension"] if type(item["extension"]) is list else ()
-        for index, row in enumerate(rows):
-            name = row.get("url") if type(row) is dict else None
-            if type(name) is str and ":" in name and len(nested.urls) < 16:
-                problems = _one(row, name, nested, False, run)
-                found = _joined(found, below(f".extension[{index}]", problems, None) if problems else None)
+    found = _nested(item, holder, url, None, run)
     if not run.advice:
         return found
     if is_modifier:

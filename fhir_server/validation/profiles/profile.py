@@ -14,6 +14,7 @@ from fhir_server.validation.profiles.compiler import Compiler
 from fhir_server.validation.profiles.discriminators import Condition, condition_of
 from fhir_server.validation.profiles.run import MAX_NESTING, Run, TooMuch
 from fhir_server.validation.profiles.slots import ProfileError, Slot, tree
+from fhir_server.validation.profiles.steps import urls_of
 
 Json = dict[str, Any]
 
@@ -27,7 +28,8 @@ class Profile:
     """What one StructureDefinition adds to its base type.
 
     `warnings` tell what of it cannot be decided, `must_support` has the ids of the elements that are to be supported.
-    Of an extension `contexts` are the (type, expression) pairs of where it may stand, with `context_invariants`.
+    Of an extension `contexts` are the (type, expression) pairs of where it may stand, with `context_invariants`, and
+    `parts` the urls of what is nested in it; None where nothing is, or closed slices say so anyway.
     """
 
     __slots__ = (
@@ -38,6 +40,7 @@ class Profile:
         "context_invariants",
         "contexts",
         "must_support",
+        "parts",
         "type",
         "url",
         "version",
@@ -53,6 +56,7 @@ class Profile:
         self.must_support = tuple(slot.id for slot in root.rows() if slot.definition.get("mustSupport") is True)
         self._root = root
         self._by = by
+        self.parts = _parts(root.children.get("extension"))
         self._rule = compiler.rule(root, self.type, None)
         self.warnings = tuple(compiler.warnings)
         self._conditions: dict[tuple[str, str], Condition | None] = {}
@@ -126,3 +130,10 @@ def compile_profile(structure: Json, snapshot: Sequence[Json], definitions: Defi
 def _rows(structure: Json, name: str) -> tuple[tuple[str, str], ...]:
     rows = [row for row in structure.get(name) or () if type(row) is dict]
     return tuple((str(row.get("type")), str(row.get("expression"))) for row in rows)
+
+
+def _parts(nested: Slot | None) -> frozenset[str] | None:
+    slicing = nested.definition.get("slicing") if nested is not None else None
+    if nested is None or not nested.slices or (type(slicing) is dict and slicing.get("rules") == "closed"):
+        return None
+    return frozenset(url for one in nested.slices for url in urls_of(one))

@@ -58,7 +58,7 @@ class _Sorted:
 def slicing_of(slices: Slices) -> Slicing:
     """Return the check of all the values of a sliced element."""
     named = [one for one in slices.slices if one.name != DEFAULT]
-    default = next((one for one in slices.slices if one not in named), None)
+    default = next((one for one in slices.slices if one.name == DEFAULT), None)
     by_url = {url: index for index, one in enumerate(named) for url in one.urls}
     has_urls = all(one.urls for one in named)
 

@@ -157,3 +157,26 @@ def urls_of(slot: Slot) -> tuple[str, ...]:
                 return (url.definition[name],)
     rows = [row.get("profile") for row in slot.types()]
     return tuple(str(one).partition("|")[0] for row in rows if type(row) is list for one in row)
+
+
+def is_reachable(kind: str, path: str) -> bool:
+    """Whether an element of a type may have what a discriminator's path names; what references lead to is anything."""
+    steps = parsed(path)
+    at = {kind}
+    for step in steps or ():
+        if step.kind == "resolve" or "Resource" in at:
+            return True
+        at = {step.text} if step.kind == "type" else _types_below(at, step)
+        if not at:
+            return False
+    return steps is not None
+
+
+def _types_below(kinds: set[str], step: Step) -> set[str]:
+    name = "extension" if step.kind == "extension" else step.text
+    found: set[str] = set()
+    for kind in kinds:
+        if kind in r4().types and name in children(kind):
+            element = r4().types[kind].element(name)
+            found |= {row.code for row in element.types} if element is not None else {kind}
+    return found
