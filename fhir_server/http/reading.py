@@ -13,6 +13,7 @@ from fhir_server.fhir.xml import XmlError
 from fhir_server.fhir.xml import decode as decode_xml
 from fhir_server.http.binaries import is_read, uploaded
 from fhir_server.http.formats import ACCEPTABLE, FORMATS, JSON_TYPES, RESOURCE_TYPES, XML_PATCH, XML_TYPES, format_in
+from fhir_server.interactions.operation import ARCHIVE_TYPES
 from fhir_server.interactions.patch import ACCEPTED
 from fhir_server.interactions.request import Conditions, Request
 
@@ -23,8 +24,6 @@ Headers = dict[bytes, bytes]
 FORM = "application/x-www-form-urlencoded"
 # Bodies that only operations take, which read them themselves. https://hl7.org/fhir/R4/graphql.html
 TEXT_TYPES = ("application/graphql",)
-# Archives, which an operation is given as the content of a Binary. https://docs.npmjs.com/about-packages-and-modules
-ARCHIVE_TYPES = ("application/gzip", "application/x-gzip", "application/tar+gzip", "application/x-compressed-tar")
 # The version as media types name it. https://hl7.org/fhir/R4/http.html#version-parameter
 FHIR = "4.0"
 MAX_PARAMETERS = 2000

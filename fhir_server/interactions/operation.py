@@ -27,6 +27,8 @@ from fhir_server.kernel.registry import Registered
 
 Json = dict[str, Any]
 
+# Archives, which an operation that takes a Binary is given as its content. https://docs.npmjs.com/about-packages-and-modules
+ARCHIVE_TYPES = ("application/gzip", "application/x-gzip", "application/tar+gzip", "application/x-compressed-tar")
 # Parameters of a GET that belong to the edge or to paging, not to the operation.
 PASSED_OVER = frozenset({"_format", "_pretty", "_cursor", "_summary", "_elements"})
 
@@ -62,7 +64,9 @@ def _own_body(call: Call, found: Registered) -> Any:
     body = call.request.body
     if found.operation.reads_body:
         return None if isinstance(body, dict) and "resourceType" in body else body
-    if isinstance(body, str):
+    is_archive = call.request.content in ARCHIVE_TYPES and call.request.method == "POST"
+    takes_binary = any(parameter.get("type") == "Binary" for parameter in _inputs(found).values())
+    if isinstance(body, str) or (is_archive and not takes_binary):
         raise UnsupportedFormat(f"${found.code} takes application/fhir+json.")
     return None
 

@@ -321,6 +321,13 @@ async def test_what_is_no_package_leaves_nothing(shared_server: FhirClient) -> N
     assert "org.example.bad" not in (await shared_server.get("$package-list")).text
 
 
+async def test_other_operations_take_no_archive(shared_server: FhirClient) -> None:
+    raw = package(manifest())
+    for path in ("Patient/$validate", "$package-remove?name=a.b", "Patient"):
+        answer = await shared_server.send("POST", path, raw, content_type="application/gzip")
+        assert answer.status_code == 415, answer.text
+
+
 async def test_get_does_not_install(shared_server: FhirClient) -> None:
     assert (await shared_server.get("$package-install?name=a.b")).status_code == 405
 
