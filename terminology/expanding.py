@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from terminology.codesystem import STANDARD, property_value
+from terminology.expansions import Expansions
 from terminology.failures import TooMany, canonical
 from terminology.fetching import settled
 from terminology.gathering import Part, gathered, named, narrowed, size
@@ -63,7 +64,13 @@ class Page:
     total: int
 
 
-async def expand(value_set: ValueSet, wish: Wish, languages: Languages, parameters: list[Json]) -> Json:
+async def expand(
+    value_set: ValueSet,
+    wish: Wish,
+    languages: Languages,
+    parameters: list[Json],
+    known: Expansions | None = None,
+) -> Json:
     """Return the expansion, without identifier and timestamp; `parameters` are those of the request, to be repeated.
 
     Raises TooMany where more codes than 1,000 would be returned and nobody asked for a page, or a page of more than
@@ -73,7 +80,10 @@ async def expand(value_set: ValueSet, wish: Wish, languages: Languages, paramete
         raise TooMany(value_set.url, MAX_PAGE)
     parts = await gathered(value_set)
     if parts is None:
-        found = await settled(lambda: _paged(_kept(value_set, wish), value_set, wish))
+        held = (known or Expansions()).of
+        left_out = (wish.filter, wish.active_only, wish.for_ui, tuple(wish.without_systems))
+        kept = await settled(lambda: held(value_set, left_out, lambda: _kept(value_set, wish)))
+        found = _paged(kept, value_set, wish)
     else:
         found = await _read(parts, value_set, wish)
     page = found.entries

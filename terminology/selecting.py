@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 FEW = 2_000  # are read and tested without asking for their properties
 MAX_LOOKED_AT = 400_000
-AT_ONCE = 2_000
+AT_ONCE = 1_000
 
 
 def selection(source: StoredCodeSystem, filters: Sequence[Json], tests: Sequence[Test]) -> Spans:

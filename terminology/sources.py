@@ -18,6 +18,7 @@ import msgspec
 
 from fhir_server.api import Library, StoredSystem, concepts_of, core_terminology, decode_stored, encode
 from terminology.codesystem import CodeSystem
+from terminology.expansions import Expansions
 from terminology.failures import Broken, Unknown
 from terminology.fetching import kept
 from terminology.implicit import implicit
@@ -76,6 +77,7 @@ class Memory:
     code_systems: Remembered[CodeSystem] = field(default_factory=lambda: Remembered(_code_system))
     value_sets: Remembered[Json] = field(default_factory=lambda: Remembered(decode_stored))
     findings: Findings = field(default_factory=Findings)
+    expansions: Expansions = field(default_factory=Expansions)
 
 
 class _Head(msgspec.Struct):

@@ -62,8 +62,8 @@ class Findings:
         return found[0]
 
     def keep(self, key: Hashable, found: Any, weight: int = 1) -> None:
-        """Remember what was found; what is a thousand times as large as a concept weighs as much."""
-        if key in self._known or weight > MAX_KEPT // 4:
+        """Remember what was found; what is as large as ten concepts weighs as much."""
+        if key in self._known or weight > MAX_KEPT // 2:
             return
         self._known[key] = (found, weight)
         self._weight += weight
@@ -187,7 +187,7 @@ class StoredCodeSystem(CodeSystem):
         async def fetch() -> None:
             found = self._found[what] = await find()
             if weight is not None:
-                size = len(found) // 100 if isinstance(found, tuple) else 0
+                size = len(found) // 10 if isinstance(found, tuple) else 0
                 self.findings.keep((self._key, what), found, weight + size)
 
         raise NotFetched(fetch)

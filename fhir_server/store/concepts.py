@@ -10,7 +10,6 @@ loading_KEY       _id  number of a batch, until the load is finished
 from __future__ import annotations
 
 from asyncio import to_thread
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from uuid import uuid4
 
@@ -37,12 +36,9 @@ from fhir_server.store.driver import DURABLE, Driver
 
 SYSTEMS = "code_systems"
 MAX_SYSTEMS = 10_000
-MAX_REMEMBERED = 20_000  # concepts of all tenants; under 20 MB
 AT_ONCE = 50  # codes in one question
 RAW: Json = {"raw": 1}
 LAST = "\U0010ffff"
-
-_Remembered = OrderedDict[tuple[str, str, str], StoredConcept]
 
 
 class MongoConceptStore:
@@ -50,22 +46,19 @@ class MongoConceptStore:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        # A key is of one load for good, so what was found under it stays right whatever happens elsewhere.
-        self._remembered: _Remembered = OrderedDict()
 
     def of(self, tenant: Tenant) -> MongoConcepts:
         """Return those of a tenant."""
-        return MongoConcepts(self._driver, tenant, self._remembered)
+        return MongoConcepts(self._driver, tenant)
 
 
 class MongoConcepts:
     """The stored code systems of one tenant."""
 
-    def __init__(self, driver: Driver, tenant: Tenant, remembered: _Remembered) -> None:
+    def __init__(self, driver: Driver, tenant: Tenant) -> None:
         self._driver = driver
         self._tenant = tenant
         self._database = tenant.database
-        self._remembered = remembered
 
     async def begin(self, head: Json, *, by: str, now: int) -> StoredSystem:
         """Begin to load a code system."""
@@ -126,14 +119,13 @@ class MongoConcepts:
 
     async def find(self, system: StoredSystem, codes: Iterable[str]) -> dict[str, StoredConcept]:
         """Return the concepts of these codes."""
-        known = {code: self._recall(system, code) for code in codes}
-        missing = [code for code, concept in known.items() if concept is None]
-        for start in range(0, len(missing), AT_ONCE):
-            known.update(await self._fetch(system, missing[start : start + AT_ONCE]))
-        found = {code: concept for code, concept in known.items() if concept is not None}
-        if len(found) < len(known):
+        asked = list(dict.fromkeys(codes))
+        found: dict[str, StoredConcept] = {}
+        for start in range(0, len(asked), AT_ONCE):
+            found |= await self._fetch(system, asked[start : start + AT_ONCE])
+        if len(found) < len(asked):
             await self._check(system)
-        return found
+        return {code: found[code] for code in asked if code in found}
 
     async def _fetch(self, system: StoredSystem, codes: Sequence[str]) -> dict[str, StoredConcept]:
         fold = folding(system.is_case_sensitive)
@@ -147,8 +139,6 @@ class MongoConcepts:
                 if folded in wanted:
                     concept = unpack_one(piece)
                     found.update((code, concept) for code in wanted[folded])
-        for code, concept in found.items():
-            self._remember(system, code, concept)
         return found
 
     async def read(self, system: StoredSystem, spans: Iterable[tuple[int, int]]) -> list[StoredConcept]:
@@ -217,17 +207,6 @@ class MongoConcepts:
         rows = await self._driver.find(self._database, f"concepts_{system.key}", query, projection, limit)
         rows.sort(key=lambda row: int(row["_id"]))
         return rows
-
-    def _recall(self, system: StoredSystem, code: str) -> StoredConcept | None:
-        found = self._remembered.get((self._database, system.key, code))
-        if found is not None:
-            self._remembered.move_to_end((self._database, system.key, code))
-        return found
-
-    def _remember(self, system: StoredSystem, code: str, concept: StoredConcept) -> None:
-        self._remembered[self._database, system.key, code] = concept
-        if len(self._remembered) > MAX_REMEMBERED:
-            self._remembered.popitem(last=False)
 
     async def _changed(self) -> None:
         """Let every worker forget what validation knew of the tenant's codes."""

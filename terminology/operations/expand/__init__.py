@@ -46,7 +46,13 @@ async def expand(context: OperationContext) -> Json:
             raise InvalidRequest(f"{name} must not be negative.", location=f"http.{name}")
     asked = await ask(context)
     try:
-        expansion = await make_expansion(asked.value_set, _wish(said, asked), asked.languages, _repeated(said, asked))
+        expansion = await make_expansion(
+            asked.value_set,
+            _wish(said, asked),
+            asked.languages,
+            _repeated(said, asked),
+            asked.sources.memory.expansions,
+        )
     except Unknown as unknown:
         raise NotFound(issues=[cannot_expand(unknown)]) from unknown
     resource = asked.value_set.resource
