@@ -19,6 +19,7 @@ Json = dict[str, Any]
 NAMES = "http://example.org/fhir-server/closure-table"  # the system of the identifier that is the name of a table
 CODES = "http://example.org/fhir-server/StructureDefinition/closure-codes"
 MAX_CODES = 10_000
+MAX_PACKED = 10_000_000  # bytes of codes, unpacked
 
 
 @dataclass
@@ -82,16 +83,30 @@ def is_table(concept_map: Json) -> bool:
 
 
 def read_table(name: str, resource: Json) -> Table:
-    """Return the table that a ConceptMap keeps."""
-    table = Table(name, int(resource["version"]))
-    for row in resource.get("extension", ()):
+    """Return the table that a ConceptMap keeps. Raises ValueError for one that somebody else has written."""
+    try:
+        return _read(Table(name, int(resource["version"])), resource.get("extension", ()))
+    except (KeyError, TypeError, ValueError, zlib.error) as error:
+        raise ValueError("no closure table") from error
+
+
+def _read(table: Table, rows: Iterable[Json]) -> Table:
+    for row in rows:
         if row["url"] == CODES:
             parts = {p["url"]: p for p in row["extension"]}
             system = System(parts["system"]["valueUri"], parts.get("version", {}).get("valueString", ""))
-            lines = zlib.decompress(b64decode(parts["codes"]["valueBase64Binary"])).decode().split("\n")
+            lines = _unpacked(parts["codes"]["valueBase64Binary"]).split("\n")
             system.added = {code: int(added) for added, _, code in (line.partition(" ") for line in lines)}
             table.systems[system.url] = system
     return table
+
+
+def _unpacked(text: str) -> str:
+    engine = zlib.decompressobj()
+    raw = engine.decompress(b64decode(text), MAX_PACKED)
+    if engine.unconsumed_tail:
+        raise ValueError("too many codes")
+    return raw.decode()
 
 
 def _packed(system: System) -> Json:

@@ -6,6 +6,8 @@ https://hl7.org/fhir/R4/terminology-service.html#closure
 from __future__ import annotations
 
 import asyncio
+import base64
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from fhir_server.testing.client import FhirClient, fhir_client
+from terminology.closing import CODES
 from tests.http.storing import store
 from tests.unit.terminology.shelf import ANIMALS, animals, concept
 
@@ -167,6 +170,32 @@ async def test_a_table_is_a_concept_map_and_no_translation(zoo: FhirClient) -> N
     query = f"ConceptMap/$translate?system={ANIMALS}&code=owl&targetsystem={ANIMALS}"
     result = (await zoo.get(query)).json()["parameter"][0]
     assert (result["name"], result["valueBoolean"]) == ("result", False)
+
+
+BOMB = base64.b64encode(zlib.compress(b"1 a\n" * 3_000_000 + b"1 a")).decode()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": "first"},
+        {"extension": [{"url": CODES, "extension": [{"url": "system", "valueUri": ANIMALS}]}]},
+        *(
+            {"extension": [{"url": CODES, "extension": [
+                {"url": "system", "valueUri": ANIMALS}, {"url": "codes", "valueBase64Binary": text}]}]}
+            for text in ("AAAA", base64.b64encode(zlib.compress(b"owl")).decode(), BOMB)
+        ),
+    ],
+    ids=["version", "no codes", "not packed", "no number", "bomb"],
+)  # fmt: skip
+async def test_a_table_that_somebody_else_has_written_is_refused(zoo: FhirClient, damage: Json) -> None:
+    await closure(zoo, "hurt")
+    made = (await zoo.get("ConceptMap?identifier=hurt")).json()["entry"][0]["resource"]
+    assert (await zoo.put(f"ConceptMap/{made['id']}", {**made, **damage})).status_code == 200
+    assert refused(await closure(zoo, "hurt", "owl")) == (422, "business-rule")
+    assert refused(await closure(zoo, "hurt")) == (422, "business-rule")
+    assert (await zoo.delete(f"ConceptMap/{made['id']}")).status_code in (200, 204)
+    assert told(await closure(zoo, "hurt"))[1] == set()
 
 
 async def test_a_table_is_changed_by_post_alone(zoo: FhirClient) -> None:

@@ -189,11 +189,16 @@ def _pairs(source: CodeSystem, new: list[str], system: System) -> list[Pair]:
 
 
 async def _read(context: OperationContext, name: str) -> tuple[Table | None, int]:
-    """Return the table as it is, or None, and the version of its ConceptMap."""
+    """Return the table as it is, or None, and the version of its ConceptMap. Raises BusinessRule for a damaged one."""
     stored = await context.records.read(f"ConceptMap/{table_id(name)}")
     if stored is None or stored.deleted:
         return None, 0
-    return read_table(name, decode_stored(stored.raw)), stored.version
+    try:
+        return read_table(name, decode_stored(stored.raw)), stored.version
+    except ValueError:
+        raise BusinessRule(
+            f"ConceptMap/{table_id(name)} is not as $closure wrote it. Delete it, and begin the table {name!r} anew."
+        ) from None
 
 
 async def _write(context: OperationContext, table: Table, etag: int) -> None:
