@@ -34,7 +34,8 @@ INDEXES: list[Json] = [{"name": "url", "key": {"u": 1, "t": 1}}, {"name": "key",
 
 # Content that nobody has added to for so long was left behind by a process that died.
 LEASE_MS = 10 * 60_000
-BATCH_BYTES = 24 * 1024 * 1024
+# A command is a document too, and may have 16 MB. https://www.mongodb.com/docs/manual/reference/limits/
+BATCH_BYTES = 12 * 1024 * 1024
 MOST = 1_000_000
 _GIVEN_UP = -1
 _LISTED: Json = {"t": 1, "u": 1, "v": 1, "i": 1, "f": 1}

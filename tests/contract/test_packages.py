@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
+import bson
 import msgspec
 import pytest
 
@@ -153,8 +155,20 @@ async def test_no_tenant_sees_anothers(driver: Driver, packages: MongoPackages, 
     assert await packages.installed(other) == Installed()
 
 
-async def test_the_largest_resource_fits(packages: MongoPackages, tenant: Tenant) -> None:
+async def test_the_largest_resources_fit_and_so_do_the_commands_that_bring_them(
+    driver: Driver, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, sizes = MongoPackages(driver), []
+    send = driver.command
+
+    async def sending(database: str, command: dict[str, Any]) -> dict[str, Any]:
+        sizes.append(len(bson.encode(command)))
+        return await send(database, command)
+
+    monkeypatch.setattr(driver, "command", sending)
     raw = os.urandom(1024) * (MAX_RESOURCE_BYTES // 1024)
-    many = [profile(f"{n}", raw, f"package/{n}.json") for n in range(2)]
-    await put(packages, tenant, "large", *many)
-    assert await found(packages, tenant) == [raw, raw]
+    long = {"url": URL, "version": "1" * 200, "id": "i" * 200, "type": "StructureDefinition"}
+    many = [PackageResource(**long, file=f"package/{'n' * 1000}{n}.json", raw=raw) for n in range(2)]
+    await put(packages, tenant, "large", *many, *(profile("2", b"x" * 5_000_000, f"{n}.json") for n in range(5)))
+    assert sorted(map(len, await found(packages, tenant))) == [5_000_000] * 5 + [len(raw)] * 2
+    assert max(sizes) < 16 * 1024 * 1024
