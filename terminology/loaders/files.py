@@ -28,6 +28,7 @@ _BUFFER = 1024**2
 _MAGIC = b"PK\x03\x04"
 _END = struct.Struct("<4s4H2LH")  # the end of central directory record
 _ENDING = b"PK\x05\x06"
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _UNTRUSTED = re.compile(r"^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|\0")
 
 
@@ -69,14 +70,14 @@ class Files:
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
         """Open a file; what breaks while it is read is named by file."""
+        if self._zip is None:
+            self._file.seek(0)
+            yield self._file
+            return
         try:
-            if self._zip is None:
-                self._file.seek(0)
-                yield self._file
-            else:
-                with self._zip.open(self._members[name]) as file, io.BufferedReader(file, _BUFFER) as buffered:  # type: ignore[type-var]  # it reads into
-                    yield cast(BinaryIO, buffered)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            with self._member(name) as file:
+                yield file
+        except _DAMAGED as error:
             raise broken(name, 0, f"the archive is damaged here ({error}). Download it again.") from None
 
     def lines(self, name: str, encoding: str = "") -> Iterator[tuple[int, str]]:
@@ -91,13 +92,21 @@ class Files:
             file.read(skipped)
             yield from _wide(name, file, known) if known.lower().startswith("utf-16") else _narrow(name, file, known)
 
+    def _member(self, name: str) -> BinaryIO:
+        assert self._zip is not None, "only archives have members"
+        try:
+            file = self._zip.open(self._members[name])
+        except (*_DAMAGED, ValueError, struct.error, OSError) as error:
+            raise broken(name, 0, f"the archive is damaged here ({error}). Download it again.") from None
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file), _BUFFER))
+
     def _open_archive(self) -> None:
         self._check_directory()
         try:
             self._zip = zipfile.ZipFile(self._file)
-        except (zipfile.BadZipFile, OSError, ValueError, struct.error) as error:
+        except (*_DAMAGED, OSError, ValueError, struct.error) as error:
             raise Unprocessable(f"{self.name} is no whole zip archive ({error}). Download it again.") from None
-        rows = [row for row in self._zip.infolist() if not row.is_dir()]
+        rows = [row for row in self._zip.infolist() if not row.filename.endswith("/")]
         if len(rows) > MAX_FILES:
             raise Unprocessable(f"{self.name} has more than {MAX_FILES} files.")
         if sum(row.file_size for row in rows) > MAX_BYTES:

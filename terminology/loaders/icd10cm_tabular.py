@@ -80,6 +80,8 @@ class _Reading:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
             raise broken(self._name, error.lineno, f"this is no XML ({expat.ErrorString(error.code)}).") from None
+        except (LookupError, ValueError) as error:
+            raise broken(self._name, 1, f"the XML has an encoding that is not read here ({error}).") from None
         self._fed += len(chunk)
         if self._fed > MAX_FILE or self._fed - self._parser.CurrentByteIndex > MAX_TAG:
             raise broken(self._name, self._line(), "the XML, or one of its tags, is too large.")

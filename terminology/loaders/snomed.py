@@ -110,7 +110,7 @@ def _designations(names: list[tuple[Any, ...]]) -> Iterator[Json]:
             seen.add((kind, term))
             dialects = {DIALECTS.get(refset, language) for refset in preferred.split()}
             tag = next(iter(dialects)) if len(dialects) == 1 else language
-            yield {"language": tag, "use": _USES[kind], "value": term}
+            yield {"language": tag, "use": _USES.get(kind, {"system": URL, "code": kind}), "value": term}
 
 
 def _display(names: list[tuple[Any, ...]], asked: Asked) -> str:
