@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import wraps
-from types import NoneType
 from typing import Any
 
 from fhir_server.api import Failure, InvalidRequest, Json, NotFound, OperationContext, Parameters, decode_stored
 from terminology import TERMINOLOGY
 from terminology.composing import Composer
 from terminology.elsewhere import content, is_undecided, sent
-from terminology.failures import Broken, Contentless, TerminologyError, Unknown
+from terminology.failures import Broken, TerminologyError, Unknown, is_missing
 from terminology.fetching import fetching
 from terminology.issues import refusal
 from terminology.languages import Languages
@@ -79,10 +78,10 @@ async def _told(context: OperationContext, path: str, error: TerminologyError | 
     """
     service: Any = context.server.terminology
     remote: Remote | None = getattr(service, "remote", None)
-    if remote is None or not path or not isinstance(error, (Unknown, Contentless, NoneType)):
+    if remote is None or not path or not (error is None or is_missing(error)):
         return None
     said = context.parameters
-    about = error.url if error is not None else str(said.one("system") or said.one("url") or "")
+    about = str(getattr(error, "url", "") or said.one("system") or said.one("url") or "")
     if not remote.may_ask(about) or (said.all("tx-resource") and not remote.server.sends_value_sets):
         return None
     try:

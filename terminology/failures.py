@@ -36,6 +36,14 @@ class Unknown(TerminologyError):
         return NotFound(str(self))
 
 
+def is_missing(error: BaseException | None) -> bool:
+    """Whether a question failed for want of a resource or of its codes, which another server may have.
+
+    A supplement that is named must be used: an answer of a server that knows nothing of it would be wrong.
+    """
+    return (isinstance(error, Unknown) and error.kind != "supplement") or isinstance(error, Contentless)
+
+
 class Contentless(TerminologyError):
     """The code system is known by name alone."""
 

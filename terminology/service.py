@@ -25,7 +25,7 @@ from terminology import elsewhere, explaining
 from terminology.checking import Checker
 from terminology.codesystem import CodeSystem
 from terminology.composing import Composer
-from terminology.failures import Contentless, TerminologyError, TooMany, Unknown, Unsupported
+from terminology.failures import Contentless, TerminologyError, TooMany, Unknown, Unsupported, is_missing
 from terminology.fetching import fetching, settled
 from terminology.gathering import gathered, page, size
 from terminology.remote import Remote
@@ -82,12 +82,12 @@ class LocalTerminology:
         """Say whether a value set, or its own code system, holds a coding."""
         try:
             said = await self._checked(library, coding, value_set)
-        except (Unknown, Contentless, Unsupported) as error:
-            said = Membership(None, str(error))
         except Failure as failure:
             return Membership(None, failure.issues[0].diagnostics)
         except TerminologyError as error:
-            return Membership(None, str(error))
+            said = Membership(None, str(error))
+            if not is_missing(error) and not isinstance(error, Unsupported):
+                return said
         about = coding.system or split(value_set)[0]
         if said.holds is not None or self.remote is None or not self.remote.may_ask(about):
             return said
@@ -151,7 +151,8 @@ class LocalTerminology:
 
     async def _told(self, error: TerminologyError, ask: Callable[[Remote], Awaitable[_T | None]]) -> _T:
         """Return what the remote server says of what is not known here; raises the failure where it says nothing."""
-        if self.remote is None or not isinstance(error, (Unknown, Contentless)) or not self.remote.may_ask(error.url):
+        url = str(getattr(error, "url", ""))
+        if self.remote is None or not is_missing(error) or not self.remote.may_ask(url):
             raise error.failure() from error
         try:
             told = await ask(self.remote)

@@ -271,6 +271,14 @@ async def test_value_sets_of_fhir_itself_are_asked_by_their_url() -> None:
     assert there.sent() == {"code": "8867-4", "system": "http://loinc.org", "url": GENDER}
 
 
+async def test_a_supplement_that_is_missing_cannot_be_done_without() -> None:
+    there = Elsewhere(YES)
+    extension = {"url": "http://hl7.org/fhir/StructureDefinition/valueset-supplement", "valueCanonical": FAR + "/more"}
+    needy = value_set("x", of(ANIMALS, "owl"), extension=[extension])
+    said = await check(there, animals(), needy, name=SET + "x", coding=Coding(ANIMALS, "owl"), sends_value_sets=True)
+    assert (said.holds, there.asked) == (None, [])
+
+
 def pages(asked: Json) -> Json:
     said = {r["name"]: next(v for k, v in r.items() if k != "name") for r in asked["parameter"]}
     rows = [{"system": FAR, "code": f"c{n}", "display": f"C{n}"} for n in range(2_500)]
