@@ -25,7 +25,7 @@ _MOST_SHOWN = 3
 def binding_rules(definition: Json, kind: str, title: str, by: str) -> list[Rule]:
     """Return the rules of an element's binding for values of one type: its own, and that of its maximum value set."""
     binding = definition.get("binding")
-    if type(binding) is not dict or kind not in BOUND:
+    if binding is None or kind not in BOUND:
         return []
     found: list[Rule] = []
     strength, value_set = binding.get("strength"), binding.get("valueSet")
@@ -39,9 +39,8 @@ def binding_rules(definition: Json, kind: str, title: str, by: str) -> list[Rule
 
 def maximum(binding: Json) -> str:
     """Return the value set that codes may not be outside of, whatever the strength; empty where none is named."""
-    extensions = binding.get("extension")
-    for row in extensions if type(extensions) is list else ():
-        if type(row) is dict and row.get("url") == _MAXIMUM:
+    for row in binding.get("extension", ()):
+        if row.get("url") == _MAXIMUM:
             return str(row.get("valueCanonical") or row.get("valueUri") or "")
     return ""
 

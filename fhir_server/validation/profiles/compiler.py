@@ -151,8 +151,7 @@ class Compiler:
         return member
 
     def _slicing(self, slot: Slot, member: Member, base: Element, above: tuple[Slot, ...]) -> Any:
-        own = slot.definition.get("slicing")
-        slicing: Json = own if type(own) is dict else {}
+        slicing: Json = slot.definition.get("slicing", {})
         made = Slices(slot.title, self._by, str(slicing.get("rules", "open")), slicing.get("ordered") is True)
         for one in slot.slices:
             made.slices.append(self._slice(one, slot, slicing, member, base, above))
@@ -180,7 +179,7 @@ class Compiler:
             urls_of(slot)
             if [k.code for k in member.kinds.values()] == ["Extension"]
             and (
-                [(row.get("type"), row.get("path")) for row in slicing.get("discriminator") or ()]
+                [(row.get("type"), row.get("path")) for row in slicing.get("discriminator", ())]
                 in ([("value", "url")], [])
             )
             else ()
@@ -193,7 +192,7 @@ class Compiler:
 
     def _discriminate(self, made: Slice, slot: Slot, slicing: Json, member: Member, base: Element) -> None:
         """Find out how values are told to belong to a slice; what cannot be found out is a warning of the profile."""
-        rows = [row for row in slicing.get("discriminator") or () if type(row) is dict]
+        rows = slicing.get("discriminator", [])
         if not rows and base.choice:
             rows = [{"type": "type", "path": "$this"}]
         found = []

@@ -25,9 +25,8 @@ _FAILURES = (fhirpath.FhirPathError, ArithmeticError, AttributeError, LookupErro
 
 def constraint_rules(definition: Json, known: frozenset[str], kind: str, by: str) -> list[Rule]:
     """Return the rules of an element's constraints for values of one type, without those of the `known` keys."""
-    listed = definition.get("constraint")
     rules: list[Rule] = []
-    for row in listed if type(listed) is list else ():
+    for row in definition.get("constraint", ()):
         key, expression, severity = row.get("key"), row.get("expression"), row.get("severity")
         if type(key) is str and type(expression) is str and key not in known and severity in ("error", "warning"):
             rules.append(_constraint(Constraint(key, severity, expression), str(row.get("human", "")), kind, by))
@@ -36,8 +35,7 @@ def constraint_rules(definition: Json, known: frozenset[str], kind: str, by: str
 
 def keys(definition: Json) -> frozenset[str]:
     """Return the keys of an element's constraints."""
-    listed = definition.get("constraint")
-    return frozenset(str(row.get("key")) for row in (listed if type(listed) is list else ()) if type(row) is dict)
+    return frozenset(str(row.get("key")) for row in definition.get("constraint", ()))
 
 
 def _constraint(row: Constraint, human: str, kind: str, by: str) -> Rule:

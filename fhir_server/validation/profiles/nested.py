@@ -41,7 +41,7 @@ def resource_rule(rows: list[Json], title: str, by: str) -> Rule:
 
 def profile_rules(row: Json, title: str, by: str) -> list[Rule]:
     """Return the rule of the profiles of one type of an element; none where a type of FHIR itself is among them."""
-    urls = [url for url in row.get("profile") or () if type(url) is str]
+    urls = list(row.get("profile", ()))
     if not urls or any(core_type(url) for url in urls):
         return []
     return [_one(urls[0], title, by) if len(urls) == 1 else _one_of(urls, title, by)]

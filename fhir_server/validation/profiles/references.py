@@ -22,13 +22,13 @@ _HOW = {"contained": ("contained",), "bundled": ("bundled", "referenced"), "refe
 def reference_rules(row: Json, base: tuple[str, ...], title: str, by: str) -> list[Rule]:
     """Return the rules of the References of an element; `base` are the types that the base definition allows."""
     rules: list[Rule] = []
-    urls = tuple(url for url in row.get("targetProfile") or () if type(url) is str)
+    urls = tuple(row.get("targetProfile", ()))
     names = [core_type(url) for url in urls]
     if urls and "Resource" not in names and set(names) != set(base):
         rules.append(_targets(urls, title, by))
     modes = row.get("aggregation")
-    if type(modes) is list and modes and not {"contained", "referenced"} <= set(modes):
-        rules.append(_aggregated(tuple(map(str, modes)), title, by))
+    if modes and not {"contained", "referenced"} <= set(modes):
+        rules.append(_aggregated(tuple(modes), title, by))
     if row.get("versioning") in ("specific", "independent"):
         rules.append(_versioned(row["versioning"] == "specific", title, by))
     return rules

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fhir_server.validation.profiles.shapes import malformed
+
 Json = dict[str, Any]
 
 
@@ -39,7 +41,7 @@ class Slot:
         self.definition = {name: value for name, value in definition.items() if name not in _PROSE}
         self.path = path
         self.name = path.rpartition(".")[2]
-        self.slice_name: str = str(definition.get("sliceName", "")) if whole is not None else ""
+        self.slice_name: str = definition.get("sliceName", "") if whole is not None else ""
         self.id = str(definition.get("id") or (f"{path}:{self.slice_name}" if self.slice_name else path))
         self.children: dict[str, Slot] = {}
         self.slices: list[Slot] = []
@@ -60,8 +62,8 @@ class Slot:
 
     def types(self) -> list[Json]:
         """Return the types that the profile lists."""
-        listed = self.definition.get("type")
-        return [row for row in listed if type(row) is dict] if type(listed) is list else []
+        listed: list[Json] = self.definition.get("type", [])
+        return listed
 
 
 def tree(snapshot: Sequence[Json]) -> Slot:
@@ -74,6 +76,8 @@ def tree(snapshot: Sequence[Json]) -> Slot:
         path = row.get("path") if type(row) is dict else None
         if type(path) is not str or not path:
             raise ProfileError("", "An element of the snapshot has no path.")
+        if wrong := malformed(row):
+            raise ProfileError(str(row.get("id") or path), f"Its {wrong} is malformed.")
         depth = path.count(".")
         if root is None:
             root = Slot(row, path)
@@ -88,29 +92,33 @@ def tree(snapshot: Sequence[Json]) -> Slot:
 
 
 def _placed(row: Json, path: str, parent: Slot) -> Slot:
+    """Put an element where it belongs: below its parent, or with the element that it is a slice of."""
     name = path.rpartition(".")[2]
-    slice_name = row.get("sliceName")
+    slice_name: str = row.get("sliceName", "")
     whole = parent.children.get(name)
-    if whole is None and slice_name and not name.endswith("[x]"):
-        # Older guides write a slice of a choice with the path of its type: valueQuantity.
-        whole = next((s for key, s in parent.children.items() if key[-3:] == "[x]" and name.startswith(key[:-3])), None)
-    if type(slice_name) is not str or not slice_name or (whole is None and name.endswith("[x]") is False):
+    if whole is None and slice_name:
+        whole = _choice(parent, name)
+        if whole is None and name.endswith("[x]"):
+            whole = parent.children[name] = Slot({"path": path}, path)
+    if whole is None or not slice_name:
         slot = parent.children[name] = Slot(row, path)
         return slot
-    if whole is None:
-        whole = parent.children[name] = Slot({"path": path}, path)
     holder = _sliced(whole, slice_name)
-    slot = Slot(row, holder.path, holder)
+    slot = Slot(row, path, holder)
     holder.slices.append(slot)
     return slot
 
 
+def _choice(parent: Slot, name: str) -> Slot | None:
+    """Return the choice of which older guides write a slice with the path of its type: `valueQuantity`."""
+    rows = parent.children.items()
+    return next((slot for key, slot in rows if key.endswith("[x]") and name.startswith(key[:-3])), None)
+
+
 def _sliced(whole: Slot, slice_name: str) -> Slot:
     """Return what `a/b` is a slice of: the slice `a` where there is one, else the element itself."""
-    parts = slice_name.split("/")
-    for end in range(len(parts) - 1, 0, -1):
-        wanted = "/".join(parts[:end])
-        found = next((s for s in whole.rows() if s.slice_name == wanted and s.path == whole.path), None)
-        if found is not None:
-            return found
-    return whole
+    at = whole
+    for one in whole.slices:
+        if slice_name.startswith(one.slice_name + "/"):
+            at = _sliced(one, slice_name)
+    return at

@@ -5,13 +5,9 @@ https://hl7.org/fhir/R4/elementdefinition.html#ElementDefinition.type
 
 from __future__ import annotations
 
-from typing import Any
-
 from fhir_server.fhir.definitions import r4
 from fhir_server.validation.profiles.run import Run
 from fhir_server.validation.profiles.slots import Slot
-
-Json = dict[str, Any]
 
 _DEFINITION = "http://hl7.org/fhir/StructureDefinition/"
 
@@ -33,14 +29,10 @@ def base_type(url: str, run: Run | None) -> str | None:
 
 def profiles_of(slot: Slot, code: str = "") -> tuple[str, ...]:
     """Return the profiles of the element's types (or of the one type): a value conforms to at least one of them."""
-    return tuple(url for row in slot.types() if code in ("", row.get("code")) for url in _urls(row, "profile"))
+    return tuple(url for row in slot.types() if code in ("", row.get("code")) for url in row.get("profile", ()))
 
 
 def target_profiles(slot: Slot) -> tuple[str, ...]:
     """Return the profiles of what the element's references lead to."""
-    return tuple(url for row in slot.types() if row.get("code") == "Reference" for url in _urls(row, "targetProfile"))
-
-
-def _urls(row: Json, name: str) -> list[str]:
-    listed = row.get(name)
-    return [url for url in listed if type(url) is str] if type(listed) is list else []
+    rows = [row for row in slot.types() if row.get("code") == "Reference"]
+    return tuple(url for row in rows for url in row.get("targetProfile", ()))

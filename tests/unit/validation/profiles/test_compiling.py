@@ -41,6 +41,12 @@ def test_a_profile_says_what_it_is() -> None:
         ([{"path": "Observation.code"}], "Observation.code", "The element above it"),
         ([{"path": "Patient"}], "Patient", "The element above it"),
         ([{}], "", "An element of the snapshot has no path"),
+        ([{"path": "Patient.name", "type": "HumanName"}], "Patient.name", "Its type is malformed"),
+        ([{"path": "Patient.name", "type": [{"code": 1}]}], "Patient.name", "Its type is malformed"),
+        ([{"path": "Patient.name", "constraint": [None]}], "Patient.name", "Its constraint is malformed"),
+        ([{"path": "Patient.name", "binding": []}], "Patient.name", "Its binding is malformed"),
+        ([{"path": "Patient.name", "slicing": {"discriminator": {}}}], "Patient.name", "Its slicing is malformed"),
+        ([{"path": "Patient.name", "sliceName": 1}], "Patient.name", "Its sliceName is malformed"),
         ([{"path": "Patient.name", "min": -1}], "Patient.name", "min is a number"),
         ([{"path": "Patient.name", "max": "many"}], "Patient.name", "max is a number"),
         (
@@ -95,3 +101,14 @@ def test_a_slice_that_nothing_tells_apart_is_a_warning_that_names_it() -> None:
 )
 def test_these_paths_are_understood(path: str) -> None:
     compiled(*sliced("exists", path))
+
+
+def test_a_slice_may_be_written_with_the_path_of_its_type() -> None:
+    rows: list[dict[str, Any]] = [
+        {"path": "Observation"},
+        {"path": "Observation.value[x]"},
+        {"path": "Observation.valueQuantity", "sliceName": "valueQuantity", "type": [{"code": "Quantity"}]},
+        {"path": "Observation.valueQuantity.unit", "min": 1, "mustSupport": True},
+    ]
+    profile = compile_profile({"url": URL, "type": "Observation"}, rows)
+    assert profile.must_support == ("Observation.valueQuantity.unit",)
