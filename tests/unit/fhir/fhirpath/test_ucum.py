@@ -47,7 +47,7 @@ def test_a_unit(code: str) -> None:
         (".m", 0), ("()", 1),
         ("0", 0), ("/0", 1), ("m100", 0), ("mm Hg", 0), ("k%", 0), ("dmin", 0), ("{a}{b}", 3),
         ("m{a}{b}", 4), ("{{a}}", 0), ("m**2", 0), ("m^2", 0), ("kg-", 0),
-        ("g" * 600, 512), ("(" * 17 + "m" + ")" * 17, 17),
+        ("g" * 600, 512), ("Ym15", 0), ("ym15", 0), ("(" * 17 + "m" + ")" * 17, 17),
     ],
 )  # fmt: skip
 def test_what_is_no_unit_is_told_with_its_place(code: str, position: int) -> None:
