@@ -36,7 +36,9 @@ MAX_IN = 500
 FEW_KEYS = 32
 INSERT_BATCH = 1000
 REPLACE_BATCH = 500
-MESSAGE_BYTES = 20 * 1024 * 1024
+# A command is a document, and no document has more than 16 MB; a driver that sends documents apart may send more.
+# https://www.mongodb.com/docs/manual/reference/limits/#mongodb-limit-BSON-Document-Size
+COMMAND_BYTES = 12 * 1024 * 1024
 
 
 class Records:
@@ -128,7 +130,7 @@ class Records:
     async def _insert(self, documents: Sequence[Json]) -> list[Exception | None]:
         """Insert documents and return for each what was wrong with it."""
         outcome: list[Exception | None] = []
-        for batch in _message_sized(documents):
+        for batch in command_sized(documents):
             reply = await self._write({"insert": RESOURCES, "documents": batch, "ordered": False})
             errors = {e["index"]: _write_error(e) for e in reply.get("writeErrors", ())}
             outcome += [errors.get(place) for place in range(len(batch))]
@@ -147,12 +149,12 @@ class Records:
 
     async def _replace_batch(self, changes: Sequence[tuple[Draft, Stored]]) -> bool:
         superseded = [to_history(previous, draft.updated) for draft, previous in changes]
-        for batch in _message_sized(superseded):
+        for batch in command_sized(superseded):
             kept = [{"q": {"_id": h["_id"]}, "u": h, "upsert": True} for h in batch]
             _refuse_write_errors(await self._write({"update": HISTORY, "updates": kept, "ordered": False}))
         versions = {draft.key: previous.version for draft, previous in changes}
         replaced = 0
-        for batch in _message_sized([to_document(draft) for draft, _ in changes]):
+        for batch in command_sized([to_document(draft) for draft, _ in changes]):
             written = [{"q": {"_id": d["_id"], "v": versions[d["_id"]]}, "u": d} for d in batch]
             reply = await self._write({"update": RESOURCES, "updates": written, "ordered": False})
             _refuse_write_errors(reply)
@@ -243,19 +245,26 @@ class Records:
         return await self._command(command)
 
 
-def _message_sized(documents: Sequence[Json]) -> Iterator[list[Json]]:
-    """Yield batches that fit a message of the wire protocol (48 MB), whatever their documents weigh."""
+def command_sized(documents: Sequence[Json]) -> Iterator[list[Json]]:
+    """Yield batches that fit into a command, whatever their documents weigh; a large one is a batch by itself."""
     batch: list[Json] = []
     size = 0
     for document in documents:
-        weight = len(document.get("raw", b""))
-        if batch and (len(batch) == INSERT_BATCH or size + weight > MESSAGE_BYTES):
+        weight = _weight(document)
+        if batch and (len(batch) == INSERT_BATCH or size + weight > COMMAND_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(document)
         size += weight
     if batch:
         yield batch
+
+
+def _weight(document: Json) -> int:
+    """Return about how many bytes a document has in a command: the resource, and what it is found by."""
+    ranges = document.get("s", ())
+    found_by = 16 * len(document.get("t", ())) + sum(map(len, ranges)) + 16 * len(ranges)
+    return len(document.get("raw", b"")) + found_by + 512
 
 
 def _refuse_write_errors(reply: Json) -> None:
