@@ -15,7 +15,7 @@ from fhir_server.fhir import fhirpath
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.references import contained_resource
 from fhir_server.validation.answers import Answers
-from fhir_server.validation.profiles.targets import bundle_target, index_of
+from fhir_server.validation.profiles.targets import bundle_target, index_of, is_stub
 
 if TYPE_CHECKING:
     from fhir_server.validation.profiles.profile import Profile
@@ -69,7 +69,7 @@ class _Shared:
         self.nesting = 0
         self.running: set[tuple[int, int]] = set()
         self.reported: set[tuple[int, int]] = set()
-        self.verdicts: dict[tuple[int, int], tuple[Any, bool]] = {}
+        self.verdicts: dict[tuple[int, int], tuple[bool, object, Any]] = {}
         self.indexes: dict[int, dict[str, Json]] = {}
 
 
@@ -174,12 +174,12 @@ class Run:
         key = (id(profile), id(item))
         known = self._shared.verdicts.get(key)
         if known is not None:
-            return known[1]
+            return known[0]
         if key in self._shared.running:
             return True
         found = profile.check(item, self.quietly())
         conforms = found is None or all(row.severity != "error" for row in found)
-        self._shared.verdicts[key] = (profile, conforms)  # the profile is kept so that its id stays its own
+        self._shared.verdicts[key] = (conforms, profile, item)  # kept with them, so that their ids stay their own
         return conforms
 
     def find(self, reference: str) -> Target | None:
@@ -231,7 +231,9 @@ class Run:
         if name in r4().types:
             return name in r4().ancestors(node.type)
         profile = self.answers.profile(url)
-        return None if profile is None else self.verdict(profile, node.value)
+        if profile is None or is_stub(node.value, self.root, self.bundle):
+            return None
+        return self.verdict(profile, node.value)
 
 
 def codings(value: Any, kind: str) -> list[Coding]:

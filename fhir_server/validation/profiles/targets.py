@@ -43,3 +43,12 @@ def bundle_target(reference: str, full_url: str, index: dict[str, Json]) -> Json
     if found is None or (base is not None and _restful(str(found.get("fullUrl", ""))) is not None):
         return None  # a resource of that name on another server
     return found
+
+
+def is_stub(value: Any, root: Json, bundle: Json | None) -> bool:
+    """Whether a value is not a resource that is here, but what resolve() makes of the name of one that is not."""
+    if type(value) is not dict or not value.keys() <= {"resourceType", "id"} or value is root:
+        return False
+    contained, entries = root.get("contained"), (bundle or {}).get("entry")
+    rows = [row.get("resource") for row in (entries if type(entries) is list else ()) if type(row) is dict]
+    return not any(row is value for row in (*(contained if type(contained) is list else ()), *rows))
