@@ -20,7 +20,7 @@ from fhir_server.store.concept_blocks import BLOCK, Json, block, folding, pieces
 from fhir_server.store.driver import DURABLE, NAMESPACE_NOT_FOUND, DatabaseError, Driver
 from fhir_server.store.hierarchy import Circle, Hierarchy, Tangled, arrange, inverse
 
-MAX_HELD = 48_000_000  # bytes of concepts in memory at once
+MAX_HELD = 32_000_000  # bytes of concepts in memory at once
 MAX_BATCHES = 10_000_000
 WRITTEN = 40  # blocks in one command
 INDEXES = [{"name": name, "key": {name: 1}} for name in ("c", "p", "k", "w")]
@@ -46,10 +46,16 @@ class _Outline:
             self.parents.append(concept.parents)
         self.sizes += (len(bytes(piece)) for found in pieces([raw]) for piece in found)
 
-    def arranged(self) -> tuple[list[list[int]], Hierarchy]:
-        """Return the parents of each by number, those that are unknown left out, and the order that makes."""
+    def arranged(self) -> tuple[list[tuple[int, ...]], Hierarchy]:
+        """Return the parents of each by number, those that are unknown left out, and the order that makes.
+
+        What only that needed is let go: with some 100,000 concepts it is tens of megabytes.
+        """
         known = self.numbers
-        parents = [[known[p] for p in dict.fromkeys(map(self.fold, above)) if p in known] for above in self.parents]
+        parents = [
+            tuple(known[p] for p in dict.fromkeys(map(self.fold, above)) if p in known) for above in self.parents
+        ]
+        self.parents, self.numbers = [], {}
         return parents, arrange(parents)
 
 

@@ -37,10 +37,14 @@ class Hierarchy:
 
 def arrange(parents: Sequence[Sequence[int]]) -> Hierarchy:
     """Return the hierarchy of concepts, given the parents of each by number. Raises Circle, Tangled."""
-    children: list[list[int]] = [[] for _ in parents]
+    children: list[Sequence[int]] = [()] * len(parents)  # most have none
     for child, above in enumerate(parents):
         for parent in above:
-            children[parent].append(child)
+            known = children[parent]
+            if isinstance(known, list):
+                known.append(child)
+            else:
+                children[parent] = [child]
     order, last, finished = _walk([n for n, above in enumerate(parents) if not above], children)
     if len(order) < len(parents):
         ordinals = inverse(order, len(parents))
