@@ -19,10 +19,11 @@ def document(number: int, size: int, terms: int, ranges: int) -> Json:
     return {"_id": f"Observation/{number}", "v": 1, "raw": b"x" * size, "t": found_by, "s": texts}
 
 
-@pytest.mark.parametrize(
-    ("count", "size", "terms", "ranges"),
-    [(5_000, 600, 60, 12), (3_000, 20_000, 40, 10), (40, 1_500_000, 20, 4), (30, 100, 30_000, 9_000), (3, 15 << 20, 9, 2)],
-)  # fmt: skip
+SMALL, USUAL, LARGE = (5_000, 600, 60, 12), (3_000, 20_000, 40, 10), (40, 1_500_000, 20, 4)
+ALL_INDEX, LARGEST = (30, 100, 30_000, 9_000), (3, 15 << 20, 9, 2)
+
+
+@pytest.mark.parametrize(("count", "size", "terms", "ranges"), [SMALL, USUAL, LARGE, ALL_INDEX, LARGEST])
 def test_every_command_fits(count: int, size: int, terms: int, ranges: int) -> None:
     documents = [document(n, size, terms, ranges) for n in range(count)]
     batches = list(command_sized(documents))
