@@ -11,8 +11,9 @@ from typing import Any
 
 from fhir_server.api.terminology import Coding, Membership
 from fhir_server.validation.findings import Finding, Findings, shown
+from fhir_server.validation.profiles.codes import codings, memberships
 from fhir_server.validation.profiles.rules import Rule
-from fhir_server.validation.profiles.run import Run, codings
+from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
 
@@ -47,7 +48,6 @@ def maximum(binding: Json) -> str:
 
 def _bound(value_set: str, strength: str, kind: str, title: str, by: str) -> Rule:
     severity = _SEVERITIES[strength]
-    is_code = kind not in ("Coding", "CodeableConcept", "Quantity")
     name = f"the value set {value_set} ({strength})"
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
@@ -56,7 +56,8 @@ def _bound(value_set: str, strength: str, kind: str, title: str, by: str) -> Rul
         rows = codings(value, kind)
         if not rows:
             return _no_code(value, severity, f"{title} has no code, and is bound to {name}{by}")
-        answers = [_asked(run, value_set, row, is_code) for row in rows]
+        run.spend(5 * len(rows))
+        answers = memberships(run.answers, value_set, value, kind)
         right = next((answer for answer in answers if answer.holds), None)
         if right is not None:
             return _displayed(right, title) if run.advice and right.display else None
@@ -67,13 +68,6 @@ def _bound(value_set: str, strength: str, kind: str, title: str, by: str) -> Rul
         return [Finding("code-invalid", text, severity=severity)]
 
     return check
-
-
-def _asked(run: Run, value_set: str, coding: Coding, is_code: bool) -> Membership:
-    if coding.system or is_code:
-        run.spend(5)
-        return run.answers.member(value_set, coding)
-    return Membership(False)  # a code without a system says nothing
 
 
 def _no_code(value: Any, severity: str, text: str) -> Findings | None:

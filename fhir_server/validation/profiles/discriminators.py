@@ -10,7 +10,8 @@ from typing import Any
 
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath import Node
-from fhir_server.validation.profiles.run import Run, codings
+from fhir_server.validation.profiles.codes import memberships
+from fhir_server.validation.profiles.run import Run
 from fhir_server.validation.profiles.slots import Slot
 from fhir_server.validation.profiles.steps import (
     Step,
@@ -126,7 +127,7 @@ def _own(slot: Slot, start: Slot) -> list[Condition]:
     if type(value_set) is not str or _is_everywhere(slot, start, value_set):
         return []
     return [
-        lambda node, run: any_of(run.answers.member(value_set, row).holds for row in codings(node.value, node.type))
+        lambda node, run: any_of(found.holds for found in memberships(run.answers, value_set, node.value, node.type))
     ]
 
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fhir_server.api.terminology import Coding
 from fhir_server.fhir import fhirpath
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.references import contained_resource
 from fhir_server.validation.answers import Answers
+from fhir_server.validation.profiles.codes import memberships
 from fhir_server.validation.profiles.targets import bundle_target, index_of, is_stub
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Run:
         return None if target is None else target.resource
 
     def _member_of(self, node: fhirpath.Node, value_set: str) -> bool | None:
-        answers = [self.answers.member(value_set, coding).holds for coding in codings(node.value, node.type)]
+        answers = {found.holds for found in memberships(self.answers, value_set, node.value, node.type)}
         return True if True in answers else None if None in answers else False
 
     def _conforms_to(self, node: fhirpath.Node, url: str) -> bool | None:
@@ -234,19 +234,3 @@ class Run:
         if profile is None or is_stub(node.value, self.root, self.bundle):
             return None
         return self.verdict(profile, node.value)
-
-
-def codings(value: Any, kind: str) -> list[Coding]:
-    """Return the codes of a code, Coding, CodeableConcept or Quantity; what has no code has none."""
-    if type(value) is str:
-        return [Coding("", value)]
-    if type(value) is not dict:
-        return []
-    if kind == "CodeableConcept":
-        rows = value.get("coding")
-        return [one for row in (rows if type(rows) is list else ()) for one in codings(row, "Coding")]
-    code = value.get("code")
-    if type(code) is not str:
-        return []
-    texts = [text if type(text := value.get(name)) is str else "" for name in ("system", "version", "display")]
-    return [Coding(texts[0], code, texts[1], texts[2])]
