@@ -104,22 +104,33 @@ async def test_what_cannot_be_loaded(shell: Shell, tmp_path: Path, arguments: tu
     assert await shell.lines("list") == ["no code systems are loaded"]
 
 
-def _killed(arguments: list[str], environment: dict[str, str], home: Path) -> list[Path]:
-    """Run a command until it has saved how far it is, kill it, and return what it has saved."""
-    process = subprocess.Popen([sys.executable, "-m", "fhir_server", *arguments], env=environment)
+def _stopped(
+    arguments: list[str], environment: dict[str, str], home: Path, how: signal.Signals
+) -> tuple[list[Path], int, bytes]:
+    """Run a command until it has saved how far it is, and stop it; return what it has saved and how it ended."""
+    command = [sys.executable, "-m", "fhir_server", *arguments]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     end = time.monotonic() + 60
     while not (saved := list(home.rglob("*.json"))) and time.monotonic() < end and process.poll() is None:
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    return saved
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    return saved, process.returncode, said
 
 
-async def test_a_load_that_is_killed_goes_on(shell: Shell, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [(signal.SIGKILL, -9, b""), (signal.SIGINT, 1, b"fhir-server: stopped; the same command goes on from there\n")],
+)
+async def test_a_load_that_is_stopped_goes_on(
+    shell: Shell, tmp_path: Path, how: signal.Signals, code: int, said: bytes
+) -> None:
     path, home = tmp_path / "many.csv", tmp_path / "home"
     path.write_text("code,display\n" + "".join(f"c{n},Concept {n}\n" for n in range(60_000)))
     asked = ["load", "csv", str(path), "--system", SYSTEM, "--version", "1"]
-    saved = await asyncio.to_thread(_killed, ["terminology", *asked, *shell.where], shell.environment, home)
+    command = ["terminology", *asked, *shell.where]
+    saved, *ended = await asyncio.to_thread(_stopped, command, shell.environment, home, how)
+    assert ended == [code, said]
     assert json.loads(saved[0].read_text())["batches"] > 0
     (row,) = json.loads("\n".join(await shell.lines("list", "--json")))
     assert (row["state"], row["finished"]) == ("loading", None)
