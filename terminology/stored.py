@@ -21,7 +21,7 @@ from terminology.spans import Spans
 Json = dict[str, Any]
 _T = TypeVar("_T")
 
-MAX_KEPT = 20_000  # concepts and other findings of all tenants; some 30 MB
+MAX_KEPT = 10_000  # concepts and other findings of all tenants; some 20 MB
 MAX_DEPTH = 200
 MAX_READ = 50_000  # concepts that one question may read at once
 

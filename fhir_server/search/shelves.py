@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from fhir_server.api.conformance import ConformanceStates
 from fhir_server.api.tenant import Tenant
 
-MAX_BYTES = 16_000_000  # of all tenants
+MAX_BYTES = 8_000_000  # of all tenants
 MAX_AGE = 10.0  # seconds
 
 _Key = tuple[str, str, str]  # database, resource type, URL

@@ -12,6 +12,7 @@ import pytest
 from fhir_server.api.concepts import INACTIVE, Concepts, StoredConcept, StoredSystem, property_key
 from fhir_server.api.errors import NotFound, TooCostly, Unavailable, Unprocessable
 from fhir_server.api.tenant import Tenant
+from fhir_server.store import concept_loading
 from fhir_server.store.concept_blocks import BLOCK
 from fhir_server.store.concepts import MongoConceptStore
 from fhir_server.store.conformance import MongoConformance
@@ -242,6 +243,13 @@ async def test_finishing_may_be_begun_again(place: Place) -> None:
     assert finished.count == 2000
     assert told[-1] == (2000, 2000)
     assert codes(await place.concepts.read(finished, [(1998, 1999)])) == "c1998 c1999"
+
+
+async def test_more_than_fits_into_memory_is_read_in_portions(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [*TREES, *(concept(f"twig{n}", "oak" if n % 2 else "beech") for n in range(150))]
+    whole = await place.concepts.read(await load(place.concepts, rows, 40), [(0, 156)])
+    monkeypatch.setattr(concept_loading, "MAX_HELD", 1_000)
+    assert await place.concepts.read(await load(place.concepts, rows, 40), [(0, 156)]) == whole
 
 
 async def test_a_code_that_occurs_twice_is_refused(place: Place) -> None:
