@@ -12,6 +12,7 @@ from typing import Any
 
 from fhir_server.fhir.fhirpath import ucum
 from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue, did_you_mean, refuse, wrong_kind
+from fhir_server.validation.primitives import is_code
 
 LANGUAGES = "http://hl7.org/fhir/ValueSet/languages"
 UNITS = "http://hl7.org/fhir/ValueSet/ucum-units"
@@ -57,9 +58,8 @@ def code_of_system(type_name: str, plain: Checker) -> Checker:
     dimensions = ((base, 1),)
 
     def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
-        found = plain(item, parent, depth, held)
-        if found is not None:
-            return found
+        if type(item) is not str or not is_code(item):
+            return plain(item, parent, depth, held)
         system = parent.get("system")
         if system == ucum.SYSTEM:
             complaint = ucum.complaint(item)

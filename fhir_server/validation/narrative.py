@@ -44,7 +44,7 @@ def narrative(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings
         return refuse("invalid", "The narrative is not well-formed XHTML (HTML entities such as &nbsp; do not count).")
     if reader.is_empty:
         return refuse("invalid", "The narrative has neither text nor an image.")
-    if any(image not in held for image in reader.images):
+    if reader.images and any(image not in held for image in reader.images):
         return refuse("not-found", "There is no contained resource with the id that an image of the narrative shows.")
     return None
 

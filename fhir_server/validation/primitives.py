@@ -46,8 +46,9 @@ _INTEGERS = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
 
 _not_text = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]").search
 _is_uri = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]+").fullmatch
-_is_plain_uri = re.compile(r"(?!urn:(?:uuid|oid):)[^\s\x00-\x1f\x7f\ud800-\udfff]+").fullmatch
-_IS_URN = {name: re.compile(_PATTERNS[name][0]).fullmatch for name in ("uuid", "oid")}
+_is_uuid = re.compile(_PATTERNS["uuid"][0]).fullmatch
+_is_oid = re.compile(_PATTERNS["oid"][0]).fullmatch
+is_code = re.compile(_PATTERNS["code"][0]).fullmatch
 _looks_like_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.*)?", re.DOTALL).fullmatch
 
 
@@ -118,14 +119,17 @@ def uri(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | Non
     """Accept anything without whitespace: what a URI means is its scheme's business, but a UUID or OID has one form."""
     if type(item) is not str:
         return wrong_kind("a string", item)
-    return None if _is_plain_uri(item) else _other_uri(item)
+    if not _is_uri(item):
+        return refuse("value", "A URI is not empty and has no whitespace.")
+    return None if item[0] != "u" else _urn(item)
 
 
-def _other_uri(item: str) -> Findings | None:
-    for name, matches in _IS_URN.items():
-        if item.startswith(f"urn:{name}:"):
-            return None if matches(item) else refuse("value", _PATTERNS[name][1])
-    return refuse("value", "A URI is not empty and has no whitespace.")
+def _urn(item: str) -> Findings | None:
+    if item.startswith("urn:uuid:"):
+        return None if _is_uuid(item) else refuse("value", _PATTERNS["uuid"][1])
+    if item.startswith("urn:oid:"):
+        return None if _is_oid(item) else refuse("value", _PATTERNS["oid"][1])
+    return None
 
 
 def element_id(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
