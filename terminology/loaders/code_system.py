@@ -126,7 +126,7 @@ def _values(concept: Json, codes: frozenset[str]) -> Iterator[str]:
 def _wrong(concept: Json) -> str:
     """Return why a concept cannot be kept, or nothing."""
     code = concept.get("code")
-    if not isinstance(code, str) or not code.strip():
+    if not isinstance(code, str) or not code.strip(" \t\r\n"):
         return "a concept without a code."
     for name in ("display", "definition"):
         if not isinstance(concept.get(name, ""), str):

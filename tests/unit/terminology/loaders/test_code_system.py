@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fhir_server.api import Unprocessable
+from terminology.codesystem import CodeSystem
 from terminology.loaders import json_concepts
 from terminology.loaders.json_concepts import Reading
 from terminology.loaders.release import Asked
@@ -139,3 +142,20 @@ def test_memory_holds_no_more_than_what_is_open(monkeypatch: pytest.MonkeyPatch)
     many = b"{" + b",".join(b'"k%d":"%s"' % (n, b"x" * 1000) for n in range(2_000)) + b"}"
     with pytest.raises(Unprocessable, match="this resource has more than 1000000 bytes of its own"):
         list(Reading("x", io.BytesIO(many)).pieces())
+
+
+def test_the_code_systems_of_fhir_are_read_as_when_they_are_resources(shared_data: Path) -> None:
+    read = 0
+    with tarfile.open(shared_data / "ig" / "hl7.fhir.r4.core.tgz") as package:
+        for member in package:
+            if not member.name.startswith("package/CodeSystem-"):
+                continue
+            file = package.extractfile(member)
+            assert file is not None
+            raw = file.read()
+            _, found, _ = load("code-system", raw, member.name)
+            nodes = CodeSystem(json.loads(raw)).nodes
+            known = {code: (node.display, set(node.parents)) for code, node in nodes.items()}
+            assert {one.code: (one.display, set(one.parents)) for one in found} == known
+            read += 1
+    assert read == 1061
