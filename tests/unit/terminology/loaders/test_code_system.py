@@ -148,7 +148,7 @@ def test_the_code_systems_of_fhir_are_read_as_when_they_are_resources(shared_dat
     read = 0
     with tarfile.open(shared_data / "ig" / "hl7.fhir.r4.core.tgz") as package:
         for member in package:
-            if not member.name.startswith("package/CodeSystem-"):
+            if not member.name.startswith("package/CodeSystem-") or "example-supplement" in member.name:
                 continue
             file = package.extractfile(member)
             assert file is not None
