@@ -10,7 +10,8 @@ from asyncio import sleep
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fhir_server.api import ABSTRACT, INACTIVE, encode
+from fhir_server.api import encode
+from fhir_server.api.concepts import ABSTRACT, INACTIVE
 from terminology import spans
 from terminology.codesystem import Node
 from terminology.failures import TooHard

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from fhir_server.api.concepts import (
-    ABSTRACT,
-    INACTIVE,
     Concepts,
     ConceptStore,
     StoredConcept,
@@ -82,8 +80,6 @@ from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.fhir.references import is_id, local_reference, references, rewrite
 
 __all__ = [
-    "ABSTRACT",
-    "INACTIVE",
     "Access",
     "And",
     "BusinessRule",
