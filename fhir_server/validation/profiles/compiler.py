@@ -164,7 +164,7 @@ class Compiler:
     def _slice(
         self, slot: Slot, whole: Slot, slicing: Json, member: Member, base: Element, above: tuple[Slot, ...]
     ) -> Slice:
-        over = (whole, *(one for up in above for one in up.slices if one.slice_name == slot.slice_name))
+        over = (whole, *(up.named[slot.slice_name] for up in above if slot.slice_name in up.named))
         count = self._counts(slot, base, over[1:])
         count.step = ""
         codes = set(codes_of(slot, base))

@@ -18,7 +18,7 @@ from fhir_server.validation.profiles.steps import urls_of
 
 Json = dict[str, Any]
 
-MAX_ELEMENTS = 20_000
+MAX_ELEMENTS = 10_000
 
 _TOO_DEEP = f"Profiles of profiles are checked {MAX_NESTING} deep; here it is deeper, and was not checked"
 _TOO_MUCH = "The resource takes more work to check than is allowed, so it was not checked to the end"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from fhir_server.fhir.json import MAX_DEPTH
 from fhir_server.validation.profiles.shapes import malformed
 
 Json = dict[str, Any]
@@ -32,10 +33,11 @@ class Slot:
     """One element of a snapshot with what is below it and the slices of it.
 
     `name` is the last step of its path (`value[x]`). A slice is not among the children of its parent: it hangs on the
-    element it is a slice of, a re-slice on its slice; `whole` is that element.
+    element it is a slice of, a re-slice on its slice; `whole` is that element. `named` has its slices by name, those of
+    its slices too.
     """
 
-    __slots__ = ("children", "definition", "id", "name", "path", "slice_name", "slices", "whole")
+    __slots__ = ("children", "definition", "id", "name", "named", "path", "slice_name", "slices", "whole")
 
     def __init__(self, definition: Json, path: str, whole: Slot | None = None) -> None:
         self.definition = {name: value for name, value in definition.items() if name not in _PROSE}
@@ -45,6 +47,7 @@ class Slot:
         self.id = str(definition.get("id") or (f"{path}:{self.slice_name}" if self.slice_name else path))
         self.children: dict[str, Slot] = {}
         self.slices: list[Slot] = []
+        self.named: dict[str, Slot] = {}
         self.whole = whole
 
     @property
@@ -76,6 +79,8 @@ def tree(snapshot: Sequence[Json]) -> Slot:
         path = row.get("path") if type(row) is dict else None
         if type(path) is not str or not path:
             raise ProfileError("", "An element of the snapshot has no path.")
+        if path.count(".") > MAX_DEPTH or str(row.get("sliceName", "")).count("/") > MAX_DEPTH:
+            raise ProfileError(path[:100], f"It is nested deeper than {MAX_DEPTH} levels.")
         if wrong := malformed(row):
             raise ProfileError(str(row.get("id") or path), f"Its {wrong} is malformed.")
         depth = path.count(".")
@@ -104,7 +109,7 @@ def _placed(row: Json, path: str, parent: Slot) -> Slot:
         slot = parent.children[name] = Slot(row, path)
         return slot
     holder = _sliced(whole, slice_name)
-    slot = Slot(row, path, holder)
+    slot = holder.named[slice_name] = whole.named[slice_name] = Slot(row, path, holder)
     holder.slices.append(slot)
     return slot
 
@@ -117,8 +122,8 @@ def _choice(parent: Slot, name: str) -> Slot | None:
 
 def _sliced(whole: Slot, slice_name: str) -> Slot:
     """Return what `a/b` is a slice of: the slice `a` where there is one, else the element itself."""
-    at = whole
-    for one in whole.slices:
-        if slice_name.startswith(one.slice_name + "/"):
-            at = _sliced(one, slice_name)
-    return at
+    while "/" in slice_name:
+        slice_name = slice_name.rpartition("/")[0]
+        if slice_name in whole.named:
+            return whole.named[slice_name]
+    return whole
