@@ -25,13 +25,17 @@ from fhir_server.validation.questionnaires.values import Value, compare, extensi
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/"
 _PATTERN_MEMORY = 1 << 20
+_INSTRUCTIONS_PER_STEP = 512
 
 # Says what is wrong with a value, or nothing. A text never repeats the value.
 Rule = Callable[[Value], str | None]
 
 
-def limits_of(item: Item, response: Json, answers: Answers[Any]) -> list[Rule]:
-    """Return what the item asks of each of its values; `response` holds what `#id` may refer to."""
+def limits_of(item: Item, response: Json, answers: Answers[Any], spend: Callable[[int], None]) -> list[Rule]:
+    """Return what the item asks of each of its values; `response` holds what `#id` may refer to.
+
+    `spend` is told the steps of regular expressions, whose work grows with the text and with themselves.
+    """
     row = item.row
     rules: list[Rule] = []
     longest = row.get("maxLength")
@@ -40,7 +44,7 @@ def limits_of(item: Item, response: Json, answers: Answers[Any]) -> list[Rule]:
     for shortest in extensions(row, _CORE + "minLength"):
         if type(shortest) is int:
             rules.append(_length(shortest, lambda size, limit: size < limit, "at least"))
-    rules += [_form(regex) for regex in extensions(row, _CORE + "regex") if type(regex) is str and _pattern(regex)]
+    rules += [_form(regex, spend) for regex in extensions(row, _CORE + "regex") if type(regex) is str and _pattern(regex)]
     rules += [_decimals(most) for most in extensions(row, _CORE + "maxDecimalPlaces") if type(most) is int]
     rules += [_bound(limit, 1, "at most") for limit in _limits(row, "maxValue", "maxQuantity")]
     rules += [_bound(limit, -1, "at least") for limit in _limits(row, "minValue", "minQuantity")]
@@ -58,10 +62,13 @@ def _length(limit: int, is_wrong: Callable[[int, int], bool], word: str) -> Rule
     return check
 
 
-def _form(regex: str) -> Rule:
+def _form(regex: str, spend: Callable[[int], None]) -> Rule:
     def check(value: Value) -> str | None:
         text, pattern = value[1], _pattern(regex)
-        if type(text) is not str or not text.isprintable() or pattern.fullmatch(text):
+        if type(text) is not str or not text.isprintable():
+            return None
+        spend(len(text) * pattern.programsize // _INSTRUCTIONS_PER_STEP)
+        if pattern.fullmatch(text):
             return None
         return f"The answer does not match the regular expression {regex[:200]}."
 

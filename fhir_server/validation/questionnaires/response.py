@@ -173,7 +173,8 @@ class _Check:
     def _values(self, item: Item, values: list[tuple[str, Value]]) -> None:
         known = self._rules.get(item)
         if known is None:
-            known = self._rules[item] = Options(item), limits_of(item, self._response, self._answers)
+            rules = limits_of(item, self._response, self._answers, self._report.spend)
+            known = self._rules[item] = Options(item), rules
         options, rules = known
         allowed = _kinds(item, options)
         for path, value in values:

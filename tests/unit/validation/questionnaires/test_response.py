@@ -181,6 +181,16 @@ def test_many_options_and_many_answers() -> None:
     assert timed(response([{"linkId": "a", "answer": given}]), form(items)) == []
 
 
+def test_large_expressions_on_long_answers_are_given_up() -> None:
+    extension = {"url": "http://hl7.org/fhir/StructureDefinition/regex", "valueString": "(x?){900}x{900}y"}
+    items = [{"linkId": "a", "type": "text", "repeats": True, "extension": [extension]}]
+    long = [{"valueString": "x" * 200_000}] * 50
+
+    assert timed(response([{"linkId": "a", "answer": long}]), form(items))[0] == ("error", "too-costly", "")
+    short = [{"linkId": "a", "answer": [{"valueString": "x" * 1000}]}]
+    assert [row[:2] for row in timed(response(short), form(items))] == [("error", "business-rule")]
+
+
 def test_items_as_deep_as_json_may_be_and_deeper() -> None:
     item: Json = {"linkId": "0", "type": "group"}
     row: Json = {"linkId": "0"}
