@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-MAX_STEPS = 500_000
+MAX_STEPS = 1_000_000
 MAX_SECONDS = 20.0
 MAX_NESTING = 40  # profiles that name profiles, over references too
 EXPRESSION_STEPS = 100_000

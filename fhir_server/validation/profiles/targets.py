@@ -47,7 +47,7 @@ def bundle_target(reference: str, full_url: str, index: dict[str, Json]) -> Json
 
 def is_stub(value: Any, root: Json, bundle: Json | None) -> bool:
     """Whether a value is not a resource that is here, but what resolve() makes of the name of one that is not."""
-    if type(value) is not dict or not value.keys() <= {"resourceType", "id"} or value is root:
+    if type(value) is not dict or not value.keys() <= {"resourceType", "id"}:
         return False
     contained, entries = root.get("contained"), (bundle or {}).get("entry")
     rows = [row.get("resource") for row in (entries if type(entries) is list else ()) if type(row) is dict]
