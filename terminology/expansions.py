@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 
+from terminology.findings import hash_of
 from terminology.statuses import imported, selections
-from terminology.stored import StoredCodeSystem, hash_of
+from terminology.stored import StoredCodeSystem
 from terminology.valueset import Entry, ValueSet
 
 LARGE = 2_000  # smaller ones are made as quickly as they are found

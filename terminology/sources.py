@@ -21,8 +21,9 @@ from terminology.codesystem import CodeSystem
 from terminology.expansions import Expansions
 from terminology.failures import Broken, Unknown
 from terminology.fetching import kept
+from terminology.findings import Findings
 from terminology.implicit import implicit
-from terminology.stored import Findings, StoredCodeSystem
+from terminology.stored import StoredCodeSystem
 from terminology.versions import fits, latest, split
 
 Json = dict[str, Any]

@@ -6,22 +6,20 @@ a key of its own and never changes, so nothing that was read under it ever gets 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from hashlib import sha256
 from typing import Any, TypeVar
 
-from fhir_server.api import Concepts, StoredConcept, StoredSystem, encode, words
+from fhir_server.api import Concepts, StoredConcept, StoredSystem, words
 from terminology import spans
 from terminology.codesystem import CodeSystem, Node, flat
 from terminology.failures import TooHard, canonical
 from terminology.fetching import NotFetched, kept
+from terminology.findings import Findings, hash_of
 from terminology.spans import Spans
 
 Json = dict[str, Any]
 _T = TypeVar("_T")
 
-MAX_KEPT = 10_000  # concepts and other findings of all tenants; some 20 MB
 MAX_DEPTH = 200
 MAX_READ = 50_000  # concepts that one question may read at once
 
@@ -39,36 +37,6 @@ class StoredNode(Node):
         """The words of the code and of every name, a space before each."""
         texts = (self.code, self.display, *(str(d.get("value", "")) for d in self.designations))
         return "".join(f" {word}" for text in texts for word in words(text))
-
-
-def hash_of(value: Any) -> str:
-    """Return a text that is the same for equal JSON alone."""
-    return sha256(encode(value)).hexdigest()
-
-
-class Findings:
-    """The last that was found in stored systems, whichever they are: keys say of which load."""
-
-    def __init__(self) -> None:
-        self._known: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._weight = 0
-
-    def get(self, key: Hashable) -> Any:
-        """Return what was found; None where nothing is remembered."""
-        found = self._known.get(key)
-        if found is None:
-            return None
-        self._known.move_to_end(key)
-        return found[0]
-
-    def keep(self, key: Hashable, found: Any, weight: int = 1) -> None:
-        """Remember what was found; what is as large as ten concepts weighs as much."""
-        if key in self._known or weight > MAX_KEPT // 2:
-            return
-        self._known[key] = (found, weight)
-        self._weight += weight
-        while self._weight > MAX_KEPT:
-            self._weight -= self._known.popitem(last=False)[1][1]
 
 
 _NOWHERE = object()

@@ -15,8 +15,9 @@ from fhir_server.store.concepts import MongoConceptStore
 from fhir_server.store.mongo import MongoStore, connect
 from terminology import gathering, stored
 from terminology.composing import Composer
-from terminology.expanding import Wish, expand
+from terminology.expanding import expand
 from terminology.languages import Languages
+from terminology.rows import Wish
 from terminology.service import LocalTerminology
 from terminology.sources import Memory, Sources
 from tests.conformance.terminology.moving import move

@@ -8,10 +8,10 @@ from typing import Any
 
 from fhir_server.api import InvalidRequest, Json, NotFound, Operation, OperationContext, Parameters
 from terminology.asking import Asked, answering, ask
-from terminology.expanding import Wish
 from terminology.expanding import expand as make_expansion
 from terminology.failures import Unknown
 from terminology.issues import cannot_expand
+from terminology.rows import Wish
 from terminology.statuses import selections
 from terminology.versions import split
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from terminology.composing import Composer
-from terminology.expanding import Wish, expand
+from terminology.expanding import expand
 from terminology.failures import TooMany
 from terminology.languages import Languages
+from terminology.rows import Wish
 from terminology.sources import Memory, Sources
 from tests.unit.terminology.shelf import ANIMALS, SET, Json, Shelf, animals, concept, filtered, of, value_set
 

@@ -6,8 +6,9 @@ import pytest
 
 from terminology import expansions
 from terminology.composing import Composer
-from terminology.expanding import Wish, expand
+from terminology.expanding import expand
 from terminology.languages import Languages
+from terminology.rows import Wish
 from terminology.sources import Memory, Sources
 from terminology.valueset import ValueSet
 from tests.unit.terminology.shelf import SET, Json, Shelf, animals, concept, filtered, of, value_set

@@ -8,7 +8,8 @@ import pytest
 
 from fhir_server.api import Concepts, StoredSystem
 from terminology.codesystem import CodeSystem
-from terminology.stored import Findings, StoredCodeSystem, StoredNode
+from terminology.findings import Findings
+from terminology.stored import StoredCodeSystem, StoredNode
 from terminology.subsuming import pairs_with
 from tests.unit.terminology.shelf import ANIMALS, animals
 
