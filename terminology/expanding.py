@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fhir_server.api import TooCostly
 from terminology.expansions import Expansions
 from terminology.failures import TooMany, canonical
 from terminology.fetching import settled
-from terminology.gathering import Part, gathered, named, narrowed, size
+from terminology.gathering import Part, first_named, gathered, named, narrowed, size
 from terminology.gathering import page as read_page
 from terminology.languages import Languages
 from terminology.rows import FHIR, Wish, Writer, declared
@@ -26,10 +27,10 @@ UNCLOSED_REASON = FHIR + "valueset-unclosed-reason"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Codes of an expansion, and how many there are in all of it."""
+    """Codes of an expansion, and how many there are in all of it; None where nobody has counted."""
 
     entries: Sequence[Entry]
-    total: int
+    total: int | None
 
 
 async def expand(
@@ -58,7 +59,7 @@ async def expand(
     writer = Writer(wish, languages, _is_overloaded(value_set))
     is_nested = not wish.is_flat and len(page) == found.total and not wish.filter and _has_one_tree(value_set)
     contains = writer.tree(page) if is_nested else [writer.row(e) for e in page]
-    expansion: Json = {"total": found.total}
+    expansion: Json = {} if found.total is None else {"total": found.total}
     if wish.offset is not None or wish.count is not None:
         expansion["offset"] = wish.offset or 0
     expansion["parameter"] = [*parameters, *_used(value_set)]
@@ -90,7 +91,13 @@ async def _read(parts: Sequence[Part], value_set: ValueSet, wish: Wish) -> Page:
     wanted = [p for p in parts if p.source.url not in wish.without_systems]
     wanted = await narrowed(wanted, active_only=wish.active_only, for_ui=wish.for_ui)
     if wish.filter.strip():
-        return _paged(await named(wanted, wish.filter), value_set, wish)
+        try:
+            return _paged(await named(wanted, wish.filter), value_set, wish)
+        except TooCostly:
+            if wish.count is None:
+                raise
+            start = wish.offset or 0
+            return Page((await first_named(wanted, wish.filter, start + wish.count))[start:], None)
     total = size(wanted)
     _check(total, value_set, wish)
     return Page(await read_page(wanted, wish.offset or 0, total if wish.count is None else wish.count), total)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 
 from fhir_server.api import words
 from terminology import spans
+from terminology.failures import TooHard
 from terminology.fetching import settled
 from terminology.selecting import abstract, inactive, selection
 from terminology.spans import Spans
 from terminology.stored import StoredCodeSystem, StoredNode
 from terminology.valueset import Entry, Selection, ValueSet
 
-MAX_NAMED = 50_000  # concepts that are looked at for a text
+MAX_NAMED = 20_000  # concepts that are looked at for a text
 FEW = 500  # are read without asking for their words
 
 
@@ -156,6 +157,26 @@ async def named(parts: Sequence[Part], text: str) -> list[Entry]:
         found += [(_rank(e, whole), e) for e in _entries(part.source, fitting)]
     found.sort(key=lambda row: row[0])
     return [entry for _, entry in found]
+
+
+async def first_named(parts: Sequence[Part], text: str, count: int) -> list[Entry]:
+    """Return the first codes that have the words of a text, in the order of the value set: for a text that many have.
+
+    Raises TooHard where too many concepts would have to be looked at.
+    """
+    wanted = words(text)
+    found: list[Entry] = []
+    looked_at = 0
+    for part in parts:
+        for some in spans.portions(part.spans, 500):
+            nodes = await part.source.unkept(some)
+            found += _entries(part.source, (n for n in nodes if _is_named(n, wanted)))
+            looked_at += len(nodes)
+            if len(found) >= count:
+                return found[:count]
+            if looked_at >= MAX_NAMED:
+                raise TooHard(part.source.url)
+    return found
 
 
 def _is_named(node: StoredNode, wanted: Sequence[str]) -> bool:

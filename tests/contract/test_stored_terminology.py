@@ -13,9 +13,10 @@ from fhir_server.api import Coding, Failure, NotSupported, TooCostly
 from fhir_server.api.concepts import Concepts
 from fhir_server.store.concepts import MongoConceptStore
 from fhir_server.store.mongo import MongoStore, connect
-from terminology import gathering, stored
+from terminology import gathering, spans, stored
 from terminology.composing import Composer
 from terminology.expanding import expand
+from terminology.failures import TooHard
 from terminology.languages import Languages
 from terminology.rows import Wish
 from terminology.service import LocalTerminology
@@ -249,6 +250,11 @@ async def test_what_would_take_too_much_is_refused(concepts: Concepts, monkeypat
         await LocalTerminology().expand(stock, SET + "x")
     monkeypatch.setattr(gathering, "MAX_NAMED", 20)
     monkeypatch.setattr(gathering, "FEW", 10)
-    found = await expansion(stock, Wish(filter="c", count=5), SET + "y")
+    found = await expansion(stock, Wish(filter="c"), SET + "y")
     assert [issue.code for issue in found] == ["too-costly"]
+    found = await expansion(stock, Wish(filter="c", offset=3, count=2), SET + "y")
+    assert ([row["code"] for row in found["contains"]], found.get("total")) == (["c3", "c4"], None)
+    monkeypatch.setattr(spans, "portions", lambda whole, _: [spans.page(whole, o, 5) for o in range(0, 40, 5)])
+    with pytest.raises(TooHard):
+        await expansion(stock, Wish(filter="c", offset=30, count=2), SET + "y")
     assert (await expansion(stock, Wish(offset=30, count=5), SET + "y"))["total"] == 40
