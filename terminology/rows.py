@@ -114,6 +114,8 @@ class Writer:
         )
 
     def _extensions(self, entry: Entry) -> list[Json]:
+        if not entry.listed and (entry.node is None or not entry.node.extensions):
+            return []
         own = [e for e in entry.listed.get("extension", ()) if e.get("url") in RENDERING | OF_VALUE_SET]
         said = {e["url"] for e in own}
         of_node = entry.node.extensions if entry.node is not None else ()
@@ -123,7 +125,7 @@ class Writer:
         rows: list[tuple[str, Json]] = []
         node, source = entry.node, entry.source
         extensions = [*entry.listed.get("extension", ()), *(node.extensions if node is not None else ())]
-        for code, urls in AS_PROPERTY.items():
+        for code, urls in AS_PROPERTY.items() if extensions else ():
             value = next((v for url in urls if (v := extension_value(extensions, url)) is not None), None)
             if value is not None:
                 self.declared[code] = STANDARD + PROPERTY_URI.get(code, code)
@@ -131,12 +133,14 @@ class Writer:
                 rows.append((code, {kind: value}))
         if node is None or source is None:
             return rows
-        status = next(node.values(source.property_names("status")), None)
-        if status is None:
+        status = next(node.values(source.property_names("status")), None) if node.properties else None
+        if status is None and node.extensions:
             status = extension_value(node.extensions, STANDARDS_STATUS)
         if status not in (None, "active"):
             self.declared["status"] = STANDARD + "status"
             rows.append(("status", {"valueCode": status}))
+        if not self.wish.properties:
+            return rows
         if "definition" in self.wish.properties and node.definition:
             self.declared["definition"] = STANDARD + "definition"
             rows.append(("definition", {"valueString": node.definition}))
