@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from typing import cast
 
-from fhir_server.api.concepts import ConceptStore
+from fhir_server.api.concepts import Concepts, ConceptStore
 from fhir_server.api.criteria import Everything
 from fhir_server.api.editions import Reindexing
 from fhir_server.api.packages import Packages
@@ -25,7 +25,8 @@ from fhir_server.search.library import TenantLibrary
 from fhir_server.search.paging import CursorSigner
 from fhir_server.search.parameters import Parameters
 from fhir_server.search.planning import Planner, Search
-from fhir_server.search.shelves import Shelves
+from fhir_server.search.shelved import ShelvedConcepts
+from fhir_server.search.shelves import Glance, Shelves
 from fhir_server.search.terms import TermHash
 from fhir_server.validation import Validator
 from fhir_server.validation.conformance import Conformance
@@ -128,9 +129,12 @@ class Call:
         services, tenant = self.services, self.tenant
         # Who may see everything finds what all others find.
         is_shared = not self.in_transaction and isinstance(self.scope.access.predicate, Everything)
-        shelf = partial(services.shelves.of, tenant) if is_shared else None
-        concepts = services.concepts.of(tenant)
-        return TenantLibrary(tenant, records, services.packages, self.term, self.parameters, concepts, shelf)
+        concepts: Concepts = services.concepts.of(tenant)
+        if not is_shared:
+            return TenantLibrary(tenant, records, services.packages, self.term, self.parameters, concepts)
+        shelf = Glance(services.shelves, tenant)
+        shelved = cast(Concepts, ShelvedConcepts(concepts, shelf))
+        return TenantLibrary(tenant, records, services.packages, self.term, self.parameters, shelved, shelf)
 
     def full_url(self, key: str) -> str:
         """Return the absolute URL of a resource."""

@@ -37,6 +37,21 @@ class Shelf:
         self._shelves.remember(self, (self.database, resource_type, url), found)
 
 
+class Glance:
+    """The shelf of one call: whether definitions have changed is asked once, when the first of them is wanted."""
+
+    def __init__(self, shelves: Shelves, tenant: Tenant) -> None:
+        self._shelves = shelves
+        self._tenant = tenant
+        self._shelf: Shelf | None = None
+
+    async def __call__(self) -> Shelf:
+        """Return what is known under the count as it was at the first look."""
+        if self._shelf is None:
+            self._shelf = await self._shelves.of(self._tenant)
+        return self._shelf
+
+
 class Shelves:
     """What is known of all tenants in this process."""
 

@@ -44,7 +44,8 @@ def limits_of(item: Item, response: Json, answers: Answers[Any], spend: Callable
     for shortest in extensions(row, _CORE + "minLength"):
         if type(shortest) is int:
             rules.append(_length(shortest, lambda size, limit: size < limit, "at least"))
-    rules += [_form(regex, spend) for regex in extensions(row, _CORE + "regex") if type(regex) is str and _pattern(regex)]
+    regexes = [regex for regex in extensions(row, _CORE + "regex") if type(regex) is str and _pattern(regex)]
+    rules += [_form(regex, spend) for regex in regexes]
     rules += [_decimals(most) for most in extensions(row, _CORE + "maxDecimalPlaces") if type(most) is int]
     rules += [_bound(limit, 1, "at most") for limit in _limits(row, "maxValue", "maxQuantity")]
     rules += [_bound(limit, -1, "at least") for limit in _limits(row, "minValue", "minQuantity")]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import pytest
 
+from fhir_server.api.concepts import Concepts, StoredSystem
 from fhir_server.api.conformance import ConformanceState, ValidationPolicy
 from fhir_server.api.tenant import Tenant
 from fhir_server.search import shelves
-from fhir_server.search.shelves import Shelves
+from fhir_server.search.shelved import ShelvedConcepts
+from fhir_server.search.shelves import Glance, Shelves
 
 ONE, OTHER = (Tenant(name, f"db_{name}", b"") for name in ("one", "other"))
 
@@ -90,3 +95,45 @@ async def test_what_was_not_asked_for_longest_makes_room(monkeypatch: pytest.Mon
     assert [n for n in "abcd" if shelf.get("ValueSet", n) is None] == ["b"]
     shelf.put("ValueSet", "e", [b"x" * 5_000])
     assert [n for n in "abcde" if shelf.get("ValueSet", n) is not None] == []
+
+
+async def test_one_call_asks_once_whether_anything_changed() -> None:
+    states = States()
+    known = Shelves(states)
+    glance = Glance(known, ONE)
+    first = await glance()
+    await states.touch(ONE)
+    assert await glance() is first
+    assert await Glance(known, ONE)() is not first
+
+
+class Heads:
+    """The heads of stored code systems, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.found = [StoredSystem("k1", "urn:a", "1", {"url": "urn:a", "name": "A"}, 3, "ready")]
+        self.asked = 0
+
+    async def systems(self, url: str) -> Sequence[StoredSystem]:
+        self.asked += 1
+        return [head for head in self.found if head.url == url]
+
+    async def all(self) -> str:
+        return "passed on"
+
+
+async def test_the_heads_of_stored_systems_are_remembered_until_something_changes() -> None:
+    states, heads = States(), Heads()
+    known = Shelves(states)
+
+    def concepts() -> Any:
+        return ShelvedConcepts(cast(Concepts, heads), Glance(known, ONE))
+
+    for _ in range(3):
+        assert await concepts().systems("urn:a") == heads.found
+        assert await concepts().systems("urn:b") == []
+    assert heads.asked == 2
+    heads.found = []
+    await states.touch(ONE)
+    assert await concepts().systems("urn:a") == []
+    assert await concepts().all() == "passed on"
