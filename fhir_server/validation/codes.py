@@ -14,12 +14,19 @@ from fhir_server.api.terminology import Coding
 from fhir_server.fhir.definitions import Definitions, Element, TypeRef
 from fhir_server.validation.answers import Answers
 from fhir_server.validation.findings import Finding, Findings, Json, below, is_full
+from fhir_server.validation.prose import SAID_OF
 
 # Looks at one value of an element; codes are asked about there.
 Look = Callable[[Any, Answers[Any]], Findings | None]
 _Row = tuple[str, bool, Look]  # FHIRPath step, whether JSON has an array, what to do
 
 UCUM = "http://unitsofmeasure.org"  # the base checks know its units
+# What starts like these names no code system. https://hl7.org/fhir/R4/terminologies-systems.html
+_MISNAMED = {
+    "http://snomed.info/sct/": "The system of SNOMED CT is http://snomed.info/sct; its edition is the version.",
+    "http://build.fhir.org/": "A draft of the specification is no code system; give the url that the code system has.",
+}
+_IS_PAGE = "A page of the specification is no code system; give the url that the code system has."
 
 _QUANTITIES = frozenset({"Age", "Count", "Distance", "Duration", "MoneyQuantity", "Quantity", "SimpleQuantity"})
 _SEVERITY = {"extensible": "warning", "preferred": "information"}
@@ -82,7 +89,17 @@ class Codes:
         known = self._types.get(ref.code)
         if known is None or known.kind == "primitive":
             return None
-        return lambda value, answers: self._members(ref.code, value, answers) if type(value) is dict else None
+        said = SAID_OF.get(ref.code)
+        if said is None:
+            return lambda value, answers: self._members(ref.code, value, answers) if type(value) is dict else None
+
+        def look(value: Any, answers: Answers[Any]) -> Findings | None:
+            if type(value) is not dict:
+                return None
+            found, problems = self._members(ref.code, value, answers), said(value)
+            return [*(found or ()), *problems] if problems else found
+
+        return look
 
     def _inner(self, value: Any, answers: Answers[Any]) -> Findings | None:
         return self.look(value, answers) if type(value) is dict else None
@@ -140,8 +157,14 @@ def read(value: Any) -> Coding | None:
 
 
 def _known(coding: Coding, answers: Answers[Any]) -> Findings | None:
-    if coding.system == UCUM:
+    system = coding.system
+    if system == UCUM:
         return None
+    for start, text in _MISNAMED.items():
+        if system.startswith(start):
+            return [Finding("code-invalid", text, ".system")]
+    if system.endswith(".html") and "//hl7.org/fhir/" in system:
+        return [Finding("code-invalid", _IS_PAGE, ".system")]
     said = answers.concept(coding)
     if said.holds is False:
         return [Finding("code-invalid", said.text or f"{coding.system} has no code {coding.code[:64]!r}.", ".code")]

@@ -17,6 +17,7 @@ from fhir_server.api.tenant import Tenant
 from fhir_server.api.terminology import Library, Terminology
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.outcomes import Issue
+from fhir_server.validation.anchors import check_anchors
 from fhir_server.validation.bundles import check_bundle
 from fhir_server.validation.codes import Codes
 from fhir_server.validation.findings import Finding, Findings, Json, JsonValue, below, is_full, issues_of
@@ -116,6 +117,7 @@ class Conformance:
         if wish.advice:
             found += check_extensions(resource, run) or ()
             found += self._codes.look(resource, asking) or ()
+            found += check_anchors(resource) or ()
         return found
 
 

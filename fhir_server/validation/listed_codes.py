@@ -24,11 +24,24 @@ def _of_value_set(resource: Json, answers: Answers[Any]) -> Findings | None:
     compose = resource.get("compose")
     for name in ("include", "exclude"):
         for place, row in _rows(compose, name):
-            for index, concept in _rows(row, "concept"):
+            concepts = _rows(row, "concept")
+            if not _is_known(row, concepts, answers):
+                continue
+            for index, concept in concepts:
                 problems = _unknown(row.get("system"), row.get("version"), concept.get("code"), answers)
                 if problems:
                     found = below(f".compose.{name}[{place}].concept[{index}].code", problems, found)
     return found
+
+
+def _is_known(row: Json, concepts: list[tuple[int, Json]], answers: Answers[Any]) -> bool:
+    """Ask about one code first: where nobody knows the system there is no use in asking about thousands."""
+    for _, concept in concepts:
+        system, version, code = row.get("system"), row.get("version"), concept.get("code")
+        if type(system) is str and type(code) is str:
+            said = answers.concept(Coding(system, code, version if type(version) is str else ""))
+            return said.holds is not None
+    return False
 
 
 def _of_concept_map(resource: Json, answers: Answers[Any]) -> Findings | None:

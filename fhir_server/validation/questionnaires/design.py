@@ -56,7 +56,7 @@ def _item(item: Item, form: Form, report: Report) -> None:
             _condition(row, item, f"{item.path}.enableWhen[{index}]", form, report)
     if len(conditions(item)) == 2 and "enableBehavior" not in item.row:  # que-12 only asks from three on
         text = "There are two conditions: say in enableBehavior whether all or any of them have to hold."
-        report.add(item.path + ".enableBehavior", "business-rule", text, "warning")
+        report.add(item.path + ".enableBehavior", "business-rule", text)
     if item.kind in TYPES:
         _values(item, report)
     _ranges(item, report)

@@ -244,6 +244,40 @@ def test_a_resource_of_endless_codes_is_given_up() -> None:
     assert len(setting.knowledge.of(TENANT).codes) <= MAX_CODES
 
 
+def test_of_a_system_that_nobody_knows_one_code_is_asked_about() -> None:
+    def listing(*codes: str) -> Json:
+        include = {"system": "urn:a", "concept": [{"code": code} for code in codes]}
+        return {"resourceType": "ValueSet", "compose": {"include": [include]}}
+
+    setting = Setting()
+    assert setting.told(listing(*(f"nobody{n}" for n in range(MAX_QUESTIONS + 1))), advice=True) == []
+    assert setting.codes.asked == 1
+    expression = "ValueSet.compose.include[0].concept[1].code"
+    assert setting.told(listing("good1", "bad", "good2"), advice=True) == [("error", "code-invalid", expression)]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        "http://snomed.info/sct/731000124108/version/20210401", "http://build.fhir.org/account-status",
+        "http://hl7.org/fhir/R4/codesystem-account-status.html", "https://hl7.org/fhir/valueset-account-status.html",
+    ],
+)  # fmt: skip
+def test_a_page_or_an_edition_is_no_code_system(system: str) -> None:
+    found = Setting().told(coded({"system": system, "code": "good"}), advice=True)
+    assert [row[:2] for row in found] == [("error", "code-invalid")]
+    assert found[0][2].endswith(".coding[0].system")
+
+
+def test_words_of_the_specification_are_kept_to_by_who_wants_advice() -> None:
+    patient = {"resourceType": "Patient", "identifier": [{"id": "a", "system": "mrn"}], "name": [{"id": "a"}]}
+    assert Setting().told(patient) == []
+    assert sorted(Setting().told(patient, advice=True)) == [
+        ("error", "business-rule", "Patient.name[0].id"),
+        ("error", "code-invalid", "Patient.identifier[0].system"),
+    ]
+
+
 @pytest.mark.parametrize(
     "resource",
     [
