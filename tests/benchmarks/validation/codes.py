@@ -80,11 +80,13 @@ def value_sets() -> list[Json]:
 async def answers(port: int, worker: int, database: int, seconds: float) -> list[Answer]:
     """Ask every question again and again. Raises ValueError for an answer that is not the right one."""
     everything, branch, system = quote(ALL, safe=""), quote(BRANCH, safe=""), quote(SYSTEM, safe="")
+    common = f"ValueSet/$expand?url={everything}&filter=red+old+plain"
     page = f"ValueSet/$expand?url={everything}&count={PAGE}&offset="
     rows: tuple[tuple[str, int, Sequence[str]], ...] = (
         ("`$expand`, 1,000 codes of 100,000", PAGE, [f"{page}{n * PAGE}" for n in range(100)]),
         ("`$expand`, a branch of 1,000", PAGE, [f"ValueSet/$expand?url={branch}"]),
-        ("`$expand`, filter of one word", -1, [f"ValueSet/$expand?url={everything}&filter=4711&count=20"]),
+        ("`$expand`, filter of a rare word", -1, [f"ValueSet/$expand?url={everything}&filter=4711&count=20"]),
+        ("`$expand`, filter of three common words", -1, [f"{common}&count=20"]),
         ("`$validate-code` in the whole", 0, [_checked(everything, system, n) for n in range(0, CONCEPTS, 997)]),
         ("`$validate-code` in a branch", 0, [_checked(branch, system, 7 + n * BRANCHES) for n in range(1, 900, 7)]),
         ("`$lookup`", 0, [f"CodeSystem/$lookup?system={system}&code=T{n}" for n in range(0, CONCEPTS, 997)]),
