@@ -41,7 +41,7 @@ class Compiler:
         self._definitions = definitions
         self._invariants = Invariants(definitions, advice=advice)
         self._references = ReferenceRules(definitions.resource_types, conditional=conditional_references)
-        self._primitives = primitives.checkers() | {"xhtml": narrative, "canonical": canonical}
+        self._primitives = primitives.checkers(advice=advice) | {"xhtml": narrative, "canonical": canonical}
         self._objects: dict[Any, Checker] = {}
         self._inner: dict[str, Checker] = {}
         self._published: dict[str, Checker] = {}

@@ -12,7 +12,7 @@ from calendar import isleap
 from collections.abc import Callable
 from decimal import Decimal
 
-from fhir_server.validation.findings import Checker, Findings, Held, Json, JsonValue, refuse, wrong_kind
+from fhir_server.validation.findings import Checker, Finding, Findings, Held, Json, JsonValue, refuse, wrong_kind
 
 MAX_STRING = 1024 * 1024
 MAX_INTEGER = 2**31 - 1
@@ -52,14 +52,14 @@ is_code = re.compile(_PATTERNS["code"][0]).fullmatch
 _looks_like_date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.*)?", re.DOTALL).fullmatch
 
 
-def checkers() -> dict[str, Checker]:
-    """Return a checker for every primitive type except xhtml, by name."""
+def checkers(*, advice: bool = False) -> dict[str, Checker]:
+    """Return a checker for every primitive type except xhtml, by name; with advice they also warn."""
     found: dict[str, Checker] = {
         "boolean": boolean,
         "decimal": decimal,
         "base64Binary": base64,
-        "string": string,
-        "markdown": string,
+        "string": advised_string if advice else string,
+        "markdown": advised_string if advice else string,
         "uri": uri,
         "url": uri,
         "canonical": uri,
@@ -101,12 +101,12 @@ def decimal(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings |
 
 
 def string(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
-    """Accept text that says something, up to a million characters."""
-    if type(item) is str and item.isprintable() and not item.isspace() and 0 < len(item) <= MAX_STRING:
+    """Accept text up to a million characters."""
+    if type(item) is str and item.isprintable() and 0 < len(item) <= MAX_STRING:
         return None
     if type(item) is not str:
         return wrong_kind("a string", item)
-    if not item or item.isspace():
+    if not item:
         return refuse("value", "The string is empty; leave the member out.")
     if len(item) > MAX_STRING:
         return refuse("too-long", f"The string has {len(item)} characters; at most {MAX_STRING} are allowed.")
@@ -115,13 +115,20 @@ def string(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | 
     return None
 
 
+def advised_string(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
+    """Do what `string` does, and warn of text that says nothing, which FHIR allows and advises against."""
+    if type(item) is str and item.isspace():
+        return [Finding("value", "The string has nothing but whitespace; leave the member out.", severity="warning")]
+    return string(item, parent, depth, held)
+
+
 def uri(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
     """Accept anything without whitespace: what a URI means is its scheme's business, but a UUID or OID has one form."""
     if type(item) is not str:
         return wrong_kind("a string", item)
     if not _is_uri(item):
         return refuse("value", "A URI is not empty and has no whitespace.")
-    return None if item[0] != "u" else _urn(item)
+    return None if item[0] not in "uo" else _urn(item)
 
 
 def _urn(item: str) -> Findings | None:
@@ -129,6 +136,8 @@ def _urn(item: str) -> Findings | None:
         return None if _is_uuid(item) else refuse("value", _PATTERNS["uuid"][1])
     if item.startswith("urn:oid:"):
         return None if _is_oid(item) else refuse("value", _PATTERNS["oid"][1])
+    if item.startswith(("oid:", "uuid:")):
+        return refuse("value", _PATTERNS[item.partition(":")[0]][1])
     return None
 
 

@@ -91,6 +91,16 @@ def test_a_string_may_have_a_million_characters_and_no_more() -> None:
     assert finding.code == "too-long"
 
 
+@pytest.mark.parametrize("name", ["string", "markdown"])
+def test_text_of_whitespace_is_accepted_and_warned_of(name: str) -> None:
+    assert accepts(name, " \t\n")
+
+    [finding] = checkers(advice=True)[name](" \t\n", {}, 0, {}) or []
+
+    assert (finding.severity, finding.code) == ("warning", "value")
+    assert checkers(advice=True)[name](" a ", {}, 0, {}) is None
+
+
 @pytest.mark.parametrize("name", sorted(CHECKERS))
 @pytest.mark.parametrize(
     "value", ["a " * 50_000, "A" * 100_001, "1.2" * 50_000, "urn:oid:1" + ".1" * 50_000 + ".", " " * 100_000 + "a"]
