@@ -1,4 +1,4 @@
-"""The shape of what is sent with a request: nobody has validated it, and what reads it must not stumble.
+"""The shape of what nobody has validated, sent with a request or taken from a package: who reads it must not stumble.
 
 Only what the terminology service reads is looked at, and only its JSON types: a resource of a newer FHIR, which tools
 send with their requests, may have members that R4 does not.
@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from fhir_server.api import decode_stored
 from terminology.failures import Broken
 
 Json = dict[str, Any]
@@ -174,7 +175,28 @@ def shaped(value: Any, kind: str) -> Json:
             raise Broken(f"The {kind} that was sent is not well-formed: {error}", kind) from None
     made: Json = value
     if kind == "ValueSet":
-        for inner in made.get("contained", ()):
-            if inner.get("resourceType") == "ValueSet":
-                shaped({k: v for k, v in inner.items() if k != "contained"}, "ValueSet")
+        _shape_contained(made)
     return made
+
+
+def decoded(raw: bytes, kind: str) -> Json:
+    """Return a resource of this server, known to have the shape that is read. Raises Broken.
+
+    What was written has been validated, but a package is taken as it was published.
+    """
+    made: Json = decode_stored(raw)
+    try:
+        msgspec.json.decode(raw, type=_SHAPES[kind])
+    except (msgspec.ValidationError, RecursionError) as error:
+        url = str(made.get("url", ""))[:200]
+        text = f"The {kind} {url} is not well-formed: {error}. Correct it, or remove the package that it came with."
+        raise Broken(text, kind) from None
+    if kind == "ValueSet":
+        _shape_contained(made)
+    return made
+
+
+def _shape_contained(value_set: Json) -> None:
+    for inner in value_set.get("contained", ()):
+        if inner.get("resourceType") == "ValueSet":
+            shaped({k: v for k, v in inner.items() if k != "contained"}, "ValueSet")

@@ -16,13 +16,14 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from fhir_server.api import Library, StoredSystem, concepts_of, core_terminology, decode_stored, encode
+from fhir_server.api import Library, StoredSystem, concepts_of, core_terminology, encode
 from terminology.codesystem import CodeSystem
 from terminology.expansions import Expansions
 from terminology.failures import Broken, Unknown
 from terminology.fetching import kept
 from terminology.findings import Findings
 from terminology.implicit import implicit
+from terminology.shapes import decoded
 from terminology.stored import StoredCodeSystem
 from terminology.versions import fits, latest, split
 
@@ -68,7 +69,11 @@ class Remembered(Generic[_T]):
 
 
 def _code_system(raw: bytes) -> CodeSystem:
-    return CodeSystem(decode_stored(raw))
+    return CodeSystem(decoded(raw, "CodeSystem"))
+
+
+def _value_set(raw: bytes) -> Json:
+    return decoded(raw, "ValueSet")
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Memory:
     """What a terminology service remembers between requests."""
 
     code_systems: Remembered[CodeSystem] = field(default_factory=lambda: Remembered(_code_system))
-    value_sets: Remembered[Json] = field(default_factory=lambda: Remembered(decode_stored))
+    value_sets: Remembered[Json] = field(default_factory=lambda: Remembered(_value_set))
     findings: Findings = field(default_factory=Findings)
     expansions: Expansions = field(default_factory=Expansions)
 
@@ -176,8 +181,7 @@ class Sources:
 
     async def concept_map(self, url: str, version: str = "") -> Json:
         """Return a ConceptMap resource. Raises Unknown."""
-        found: Json = decode_stored(await self._resource("ConceptMap", url, version))
-        return found
+        return decoded(await self._resource("ConceptMap", url, version), "ConceptMap")
 
     async def named_supplements(self) -> list[Json]:
         """Return the supplements that the request names. Raises Unknown for one that is not here."""
@@ -187,7 +191,7 @@ class Sources:
             row: Json | None = self._loaded.get(("supplement", url, version))
             if row is None:
                 raw = await self._resource("CodeSystem", url, version, supplement=True)
-                row = self._loaded["supplement", url, version] = decode_stored(raw)
+                row = self._loaded["supplement", url, version] = decoded(raw, "CodeSystem")
             found.append(row)
         return found
 

@@ -12,6 +12,7 @@ from terminology.codesystem import CodeSystem
 from terminology.failures import Broken
 from terminology.service import LocalTerminology
 from terminology.shapes import shaped
+from terminology.sources import Memory, Sources
 from tests.unit.terminology.shelf import ANIMALS, SET, Json, Shelf, animals, concept, filtered, of, value_set
 
 NARROW = 4.0  # seconds; each of these took minutes or for ever without its limit
@@ -54,6 +55,31 @@ def test_what_is_not_well_formed_is_refused(kind: str, value: Json) -> None:
 def test_what_is_well_formed_is_taken_with_members_that_nobody_knows() -> None:
     for given in (animals(versionAlgorithmString="semver"), value_set("x", of(), filtered("food", "=", "mice"))):
         assert shaped(given, given["resourceType"]) is given
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {**value_set("x", of()), "compose": None},
+        {**value_set("x", of()), "compose": {"extension": "x"}},
+        {**value_set("x"), "compose": {"include": [5]}},
+        {**value_set("x", of()), "contained": [{"resourceType": "ValueSet", "compose": []}]},
+    ],
+)
+async def test_a_value_set_of_a_package_is_refused_when_it_is_not_well_formed(broken: Json) -> None:
+    for library in (Shelf(animals(), broken), Shelf(broken)):
+        with pytest.raises(Broken, match="not well-formed"):
+            await Sources(library, Memory()).value_set(f"{SET}x")
+
+
+async def test_a_code_system_and_a_concept_map_of_a_package_are_refused_when_they_are_not_well_formed() -> None:
+    map_url = "http://example.org/ConceptMap/x"
+    broken = {"resourceType": "ConceptMap", "url": map_url, "group": [{"element": "x"}]}
+    sources = Sources(Shelf(animals(concept=[None]), broken), Memory())
+    with pytest.raises(Broken, match=f"The CodeSystem {ANIMALS} is not well-formed: .*[$].concept"):
+        await sources.code_system(ANIMALS)
+    with pytest.raises(Broken, match=f"The ConceptMap {map_url} is not well-formed"):
+        await sources.concept_map(map_url)
 
 
 def many(count: int) -> Json:
