@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -15,14 +14,12 @@ from uuid import uuid4
 from fastapi import FastAPI
 
 from fhir_server import __version__
-from fhir_server.api.errors import InvalidRequest, NotFound
+from fhir_server.api.errors import NotFound
 from fhir_server.api.operation import JobProgress
-from fhir_server.api.packages import Packaging
 from fhir_server.api.ports import JobRecord
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.api.terminology import RemoteServer
 from fhir_server.fhir.definitions import r4
-from fhir_server.fhir.json import decode_stored
 from fhir_server.http.errors import status_line
 from fhir_server.http.fhir import DEFAULT_TENANT, Edge, FhirApp
 from fhir_server.http.health import health_router
@@ -32,8 +29,6 @@ from fhir_server.interactions.dispatch import Dispatcher
 from fhir_server.interactions.following import Following, Pace
 from fhir_server.interactions.observing import DefinitionObserver
 from fhir_server.interactions.request import Request
-from fhir_server.interactions.route import route
-from fhir_server.interactions.search import search
 from fhir_server.interactions.services import Call, Limits, Services
 from fhir_server.interactions.settling import REINDEX, Settler
 from fhir_server.interactions.sources import Sources
@@ -50,13 +45,12 @@ from fhir_server.search.shelves import Shelves
 from fhir_server.settings import Settings
 from fhir_server.store.concepts import MongoConceptStore
 from fhir_server.store.conformance import MongoConformance
-from fhir_server.store.driver import DatabaseError, Driver
+from fhir_server.store.driver import Driver
 from fhir_server.store.jobs import MongoJobs
 from fhir_server.store.mongo import MongoStore, connect
 from fhir_server.store.packages import MongoPackages
 from fhir_server.store.parameter_sets import MongoParameterSets
 from fhir_server.store.reindexing import MongoReindexing
-from fhir_server.store.tracing import Explained, Step, TracingDriver
 from fhir_server.validation import Validator
 from fhir_server.validation.conformance import Conformance
 from fhir_server.validation.knowledge import KnowledgeOfTenants
@@ -189,7 +183,7 @@ def compose(
         settler=settler,
         following=following,
         reindexing=MongoReindexing(driver),
-        packager=packager(settings, driver, knowledge.changed),
+        packager=_packager(settings, driver, knowledge.changed),
         terminology=codes,
         limits=Limits(
             settings.default_page, settings.max_page, settings.import_hosts, settings.import_dir, settings.references
@@ -197,8 +191,8 @@ def compose(
     )
 
 
-def packager(settings: Settings, driver: Driver, changed: Callable[[Tenant], Awaitable[None]]) -> Packager:
-    """Return what packages are installed with, on the database of a driver; `changed` hears of every change."""
+def _packager(settings: Settings, driver: Driver, changed: Callable[[Tenant], Awaitable[None]]) -> Packager:
+    """Return what packages are installed with; `changed` hears of every change."""
     return Packager(
         MongoPackages(driver),
         changed,
@@ -211,28 +205,15 @@ def packager(settings: Settings, driver: Driver, changed: Callable[[Tenant], Awa
 
 
 @asynccontextmanager
-async def packages_of(settings: Settings, tenant_name: str) -> AsyncIterator[Packaging]:
-    """Give the packages of a tenant on the database of the settings, without a server.
-
-    Raises NotFound for an unknown tenant.
-    """
-    driver = await connect(settings.mongodb_url, settings.mongodb_driver)
-    try:
-        tenant = await MongoStore(driver, settings.database_prefix).tenant(tenant_name)
-        if tenant is None:
-            raise NotFound(f"There is no tenant {tenant_name} under the prefix {settings.database_prefix}.")
-        yield packager(settings, driver, MongoConformance(driver).touch).of(tenant)
-    finally:
-        await driver.close()
-
-
-@asynccontextmanager
-async def call_of(settings: Settings, tenant_name: str) -> AsyncIterator[Call]:
+async def call_of(
+    settings: Settings, tenant_name: str, watched: Callable[[Driver], Driver] | None = None
+) -> AsyncIterator[Call]:
     """Give what the interactions of a tenant run in, on the database of the settings, without a server.
 
-    Raises NotFound for an unknown tenant.
+    `watched` may put a driver of its own around the one that is connected. Raises NotFound for an unknown tenant.
     """
     driver = await connect(settings.mongodb_url, settings.mongodb_driver)
+    driver = driver if watched is None else watched(driver)
     try:
         store = MongoStore(driver, settings.database_prefix)
         tenant = await store.tenant(tenant_name)
@@ -269,63 +250,6 @@ def _remote(settings: Settings) -> RemoteServer | None:
         settings.terminology_remote_systems,
         settings.terminology_remote_sends == "value-sets",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """How a search was answered: its commands with what the database says of each, and what came of it."""
-
-    steps: tuple[tuple[Step, Explained | None], ...]
-    matches: int
-    warnings: tuple[str, ...]
-    is_tested: bool
-
-
-async def explain_search(
-    settings: Settings, tenant_name: str, path: str, query: Sequence[tuple[str, str]]
-) -> Explanation:
-    """Run one search on the database of the settings, without a server, and say how it was answered.
-
-    Raises NotFound for an unknown tenant, and what the search itself raises.
-    """
-    driver = TracingDriver(await connect(settings.mongodb_url, settings.mongodb_driver))
-    try:
-        store = MongoStore(driver, settings.database_prefix)
-        tenant = await store.tenant(tenant_name)
-        if tenant is None:
-            raise NotFound(f"There is no tenant {tenant_name} under the prefix {settings.database_prefix}.")
-        await store.learn_engine()
-        services = compose(settings, driver, store, os.urandom(32))
-        await services.following.ask(tenant)
-        scope = Scope(tenant)
-        asked = Request("GET", tuple(path.split("/")) if path else (), tuple(query))
-        call = Call(services, scope, settings.base_url or "http://localhost/fhir", asked, store.records(scope))
-        driver.steps.clear()
-        wanted = route("GET", asked.path, services.definitions.resource_types)
-        if not wanted.interaction.startswith("search"):
-            raise InvalidRequest(f"{path} is no search: write Observation?code=1234 or Patient/1/Observation?...")
-        answer = await search(call, wanted)
-        steps = tuple(driver.steps)
-        found = decode_stored(answer.body)
-        planned = call.planner.parser.parse(wanted.type, query, strict=False)
-        plan = await call.planner.plan(planned, call.searching())
-        told = [(step, await _told(driver, step)) for step in steps]
-    finally:
-        await driver.close()
-    rows = found.get("entry", [])
-    return Explanation(
-        tuple(told),
-        sum(row["search"]["mode"] == "match" for row in rows),
-        tuple(issue.diagnostics for issue in planned.issues),
-        plan.test is not None,
-    )
-
-
-async def _told(driver: TracingDriver, step: Step) -> Explained | None:
-    try:
-        return await driver.explain(step)
-    except DatabaseError:
-        return None
 
 
 def create_app(settings: Settings) -> App:

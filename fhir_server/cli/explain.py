@@ -15,8 +15,8 @@ import typer
 from rich.console import Console
 
 from fhir_server.api.errors import Failure
-from fhir_server.app import Explanation, explain_search
 from fhir_server.cli.database import reachable
+from fhir_server.cli.explaining import Explanation, explain_search
 from fhir_server.cli.failing import CommandError, clear_failures
 from fhir_server.settings import Settings
 from fhir_server.store.driver import DatabaseError

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from fhir_server.api.errors import BusinessRule, Failure
 from fhir_server.api.packages import Done, Package, Packaging, Terms, Wish
-from fhir_server.app import packages_of
+from fhir_server.app import call_of
 from fhir_server.cli.database import reachable
 from fhir_server.cli.failing import CommandError, clear_failures
 from fhir_server.cli.packages_shown import as_json, details, table
@@ -142,8 +142,8 @@ def _run(settings: Settings, tenant: str, work: Callable[[Packaging], Awaitable[
     """Return what comes of some work on a tenant's packages. Raises CommandError with a line for each thing wrong."""
 
     async def run() -> _T:
-        async with packages_of(settings, tenant) as packages:
-            return await work(packages)
+        async with call_of(settings, tenant) as call:
+            return await work(call.services.packager.of(call.tenant))
 
     try:
         return asyncio.run(run())
