@@ -29,6 +29,7 @@ AS_PROPERTY = {
     "weight": (FHIR + "itemWeight",),
 }
 PROPERTY_URI = {"weight": "itemWeight"}
+MAX_NESTING = 25  # each level of codes is two of JSON, of which many readers, this server too, follow 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,10 @@ class Writer:
         self.declared: dict[str, str] = {}
 
     def tree(self, entries: Sequence[Entry]) -> list[Json]:
-        """Return rows nested as the code system nests its concepts; one whose parents are not there stands on top."""
+        """Return rows nested as the code system nests its concepts; one whose parents are not there stands on top.
+
+        Where concepts stand in a circle, or deeper than readers of JSON follow, the rows are not nested.
+        """
         rows = {e.code: self.row(e) for e in entries}
         top: list[Json] = []
         for entry in entries:
@@ -64,7 +68,11 @@ class Writer:
                 top.append(rows[entry.code])
             else:
                 rows[parent].setdefault("contains", []).append(rows[entry.code])
-        return top if _counted(top) == len(rows) else list(rows.values())
+        if not _is_tree(top, len(rows)):
+            for row in rows.values():
+                row.pop("contains", None)
+            return list(rows.values())
+        return top
 
     def row(self, entry: Entry) -> Json:
         """Return one code as a row."""
@@ -161,8 +169,15 @@ def _known(designation: Json) -> Json:
     return {"extension": extensions, **rest} if extensions else rest
 
 
-def _counted(rows: Sequence[Json]) -> int:
-    return sum(1 + _counted(row.get("contains", ())) for row in rows)
+def _is_tree(top: Sequence[Json], count: int) -> bool:
+    """Whether all of so many rows are reached from the top, not too deep."""
+    level = top
+    for _ in range(MAX_NESTING):
+        count -= len(level)
+        level = [inner for row in level for inner in row.get("contains", ())]
+        if not level:
+            return count == 0
+    return False
 
 
 def _property(code: str, value: Json) -> Json:

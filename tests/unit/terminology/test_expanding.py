@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fhir_server.api import encode
 from terminology.composing import Composer
 from terminology.expanding import expand
 from terminology.failures import TooMany
@@ -68,6 +69,23 @@ async def test_codes_are_nested_where_all_of_one_system_is_shown() -> None:
     assert found["contains"][1]["contains"][0]["inactive"] is True
     active = await expansion(Wish(for_ui=True))
     assert codes(active) == "owl stone"
+
+
+@pytest.mark.parametrize("count", [24, 25, 26, 1000])
+async def test_codes_that_stand_too_deep_are_not_nested(count: int) -> None:
+    chain = animals(concept=[concept(f"c{i}", **({"parent": f"c{i - 1}"} if i else {})) for i in range(count)])
+    found = await expansion(Wish(), chain, ALL)
+    assert len(found["contains"]) == (1 if count <= 25 else count)
+    assert encode(found)
+
+
+async def test_codes_that_stand_in_a_circle_are_not_nested() -> None:
+    circle = animals(
+        concept=[concept("a"), concept("b", parent="d"), concept("c", parent="b"), concept("d", parent="c")]
+    )
+    found = await expansion(Wish(), circle, ALL)
+    assert codes(found) == "a b c d"
+    assert all("contains" not in row for row in found["contains"])
 
 
 @pytest.mark.parametrize(
