@@ -126,7 +126,7 @@ async def test_a_load_that_is_stopped_goes_on(
     shell: Shell, tmp_path: Path, how: signal.Signals, code: int, said: bytes
 ) -> None:
     path, home = tmp_path / "many.csv", tmp_path / "home"
-    path.write_text("code,display\n" + "".join(f"c{n},Concept {n}\n" for n in range(60_000)))
+    path.write_text("code,display\n" + "".join(f"c{n},Concept {n}\n" for n in range(100_000)))
     asked = ["load", "csv", str(path), "--system", SYSTEM, "--version", "1"]
     command = ["terminology", *asked, *shell.where]
     saved, *ended = await asyncio.to_thread(_stopped, command, shell.environment, home, how)
@@ -135,7 +135,7 @@ async def test_a_load_that_is_stopped_goes_on(
     (row,) = json.loads("\n".join(await shell.lines("list", "--json")))
     assert (row["state"], row["finished"]) == ("loading", None)
     begun = row["started"]
-    assert await shell.lines(*asked) == [f"loaded {SYSTEM}|1: 60,000 concepts"]
+    assert await shell.lines(*asked) == [f"loaded {SYSTEM}|1: 100,000 concepts"]
     (row,) = json.loads("\n".join(await shell.lines("list", "--json")))
     assert (row["state"], row["started"]) == ("ready", begun)
     assert not list(home.rglob("*.json"))
