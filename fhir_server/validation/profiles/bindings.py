@@ -12,7 +12,7 @@ from typing import Any
 from fhir_server.api.terminology import Coding, Membership
 from fhir_server.validation.findings import Finding, Findings, shown
 from fhir_server.validation.profiles.codes import codings, memberships
-from fhir_server.validation.profiles.rules import Rule
+from fhir_server.validation.profiles.rules import Advice, Rule
 from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
@@ -51,7 +51,7 @@ def _bound(value_set: str, strength: str, kind: str, title: str, by: str) -> Rul
     name = f"the value set {value_set} ({strength})"
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
-        if value is None or (severity != "error" and not run.advice):
+        if value is None:
             return None
         rows = codings(value, kind)
         if not rows:
@@ -67,7 +67,7 @@ def _bound(value_set: str, strength: str, kind: str, title: str, by: str) -> Rul
         text = f"{title}: {_listed(rows)} {'is' if len(rows) == 1 else 'are'} not in {name}{by}"
         return [Finding("code-invalid", text, severity=severity)]
 
-    return check
+    return check if severity == "error" else Advice(check)
 
 
 def _no_code(value: Any, severity: str, text: str) -> Findings | None:

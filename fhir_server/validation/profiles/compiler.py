@@ -10,8 +10,9 @@ from typing import Any
 from fhir_server.fhir.definitions import Definitions, Element
 from fhir_server.validation.profiles.bases import base_of, codes_of, element_of, is_bound_already, known_keys
 from fhir_server.validation.profiles.bindings import binding_rules
+from fhir_server.validation.profiles.conditions import Plain, together
 from fhir_server.validation.profiles.constraints import constraint_rules
-from fhir_server.validation.profiles.discriminators import KINDS, all_of, condition_of
+from fhir_server.validation.profiles.discriminators import KINDS, condition_of
 from fhir_server.validation.profiles.members import Check, Kind, Member, all_rules, check_of, inner, object_rule
 from fhir_server.validation.profiles.nested import profile_rules, resource_rule
 from fhir_server.validation.profiles.references import reference_rules
@@ -205,12 +206,11 @@ class Compiler:
             if not any(is_reachable(one.code, path) for one in member.kinds.values()):
                 raise ProfileError(slot.id, f"There is no {path}, which its discriminator names.")
             found.append(condition_of(slot, kind, path))
-        known = [one for one in found if one is not None]
-        if len(known) == 1:
-            made.belongs = known[0]
-        elif known:
-            made.belongs = lambda node, run: all_of(one(node, run) for one in known)
-        else:
+        made.belongs = together([one for one in found if one is not None])
+        if isinstance(made.belongs, Plain):
+            tests = {one.code: made.belongs.test_of(one.code) for one in member.kinds.values()}
+            made.tests = {code: test for code, test in tests.items() if test is not None}
+        if made.belongs is None:
             self.warnings.append(f"{slot.id}: nothing says which values belong to this slice, so it is not checked.")
 
 

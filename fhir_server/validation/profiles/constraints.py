@@ -12,7 +12,7 @@ from fhir_server.fhir import fhirpath
 from fhir_server.fhir.definitions import Constraint, r4
 from fhir_server.validation.findings import Finding, Findings, Shortcut
 from fhir_server.validation.presence import shortcut, unknown
-from fhir_server.validation.profiles.rules import Rule
+from fhir_server.validation.profiles.rules import Advice, Rule
 from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
@@ -42,14 +42,11 @@ def _constraint(row: Constraint, human: str, kind: str, by: str) -> Rule:
     is_complex = kind in r4().types and r4().types[kind].kind != "primitive"
     about = f"{row.expression}{' (' + human.rstrip('.') + ')' if human and len(human) <= 200 else ''}"
     broken = f"The constraint {row.key} is broken: {about}{by}"
-    is_advice = row.severity == "warning"
     compiled: list[fhirpath.Expression] = []
     holds: Shortcut = unknown
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
         nonlocal holds
-        if is_advice and not run.advice:
-            return None
         try:
             if not compiled:
                 compiled.append(fhirpath.compile(row.expression, kind if is_complex else None))
@@ -66,7 +63,7 @@ def _constraint(row: Constraint, human: str, kind: str, by: str) -> Rule:
             return _not_evaluated(row, wrong, by) if run.advice else None
         return [Finding("invariant", broken, severity=row.severity)]
 
-    return check
+    return check if row.severity == "error" else Advice(check)
 
 
 def _asked(expression: fhirpath.Expression, node: fhirpath.Node, run: Run) -> bool | None:

@@ -1,16 +1,14 @@
-"""Which slice does a value belong to? https://hl7.org/fhir/R4/profiling.html#discriminator
-
-A condition says yes, no, or None: it cannot be told, because a reference leads away or terminology does not know.
-"""
+"""What a profile says of which values belong to a slice. https://hl7.org/fhir/R4/profiling.html#discriminator"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.validation.profiles.codes import memberships
+from fhir_server.validation.profiles.conditions import Condition, any_of, reached, together, typed, valued
 from fhir_server.validation.profiles.run import Run
 from fhir_server.validation.profiles.slots import Slot
 from fhir_server.validation.profiles.steps import (
@@ -24,34 +22,10 @@ from fhir_server.validation.profiles.steps import (
     walk,
 )
 from fhir_server.validation.profiles.types import base_type, profiles_of, target_profiles
-from fhir_server.validation.profiles.values import given, is_equal, matches, parts
+from fhir_server.validation.profiles.values import Test, given, having, parts, same_as
 
 Json = dict[str, Any]
-Condition = Callable[[Node, Run], bool | None]
-
 KINDS = ("value", "pattern", "exists", "type", "profile")
-
-
-def any_of(answers: Iterable[bool | None]) -> bool | None:
-    """Return whether one of the answers is yes; None where none is, but one cannot be told."""
-    verdict: bool | None = False
-    for answer in answers:
-        if answer:
-            return True
-        if answer is None:
-            verdict = None
-    return verdict
-
-
-def all_of(answers: Iterable[bool | None]) -> bool | None:
-    """Return whether all answers are yes; None where none is no, but one cannot be told."""
-    verdict: bool | None = True
-    for answer in answers:
-        if answer is False:
-            return False
-        if answer is None:
-            verdict = None
-    return verdict
 
 
 def condition_of(slot: Slot, kind: str, path: str) -> Condition | None:
@@ -63,28 +37,13 @@ def condition_of(slot: Slot, kind: str, path: str) -> Condition | None:
     if last is not None and last + 1 < len(steps):
         return _by_target(slot, kind, steps[: last + 1], steps[last + 1 :])
     if kind in ("value", "pattern"):
-        return _reached(steps, _together(_value(slot, steps, slot))) or _by_profile(slot, kind, steps)
+        return reached(steps, together(_value(slot, steps, slot))) or _by_profile(slot, kind, steps)
     ends = slots_at(slot, steps)
     if not ends:
         return _by_profile(slot, kind, steps)
     if kind == "exists":
         return _exists(ends[0], steps) or _by_profile(slot, kind, steps)
     return (_type if kind == "type" else _profile)(ends[0], steps, last is not None)
-
-
-def _reached(steps: Steps, end: Condition | None) -> Condition | None:
-    if end is None:
-        return None
-    if not steps:
-        return end
-
-    def condition(node: Node, run: Run) -> bool | None:
-        try:
-            return any_of(end(one, run) for one in walk(node, steps, run))
-        except Unresolved:
-            return None
-
-    return condition
 
 
 def _value(slot: Slot, steps: Steps, start: Slot) -> list[Condition]:
@@ -99,23 +58,14 @@ def _value(slot: Slot, steps: Steps, start: Slot) -> list[Condition]:
     return found
 
 
-def _together(found: Sequence[Condition]) -> Condition | None:
-    if len(found) < 2:
-        return found[0] if found else None
-    return lambda node, run: all_of(one(node, run) for one in found)
-
-
 def _piece(definition: Json, names: tuple[str, ...]) -> list[Condition]:
-    for prefix, same in (("fixed", is_equal), ("pattern", matches)):
+    makers: tuple[tuple[str, Callable[[Any], Test]], ...] = (("fixed", same_as), ("pattern", having))
+    for prefix, test_of in makers:
         whole = given(definition, prefix)
         wanted = parts(whole[1], names) if whole is not None else []
         if wanted:
-            return [_one_of(same, wanted)]
+            return [valued([test_of(one) for one in wanted])]
     return []
-
-
-def _one_of(same: Callable[[Any, Any], bool], wanted: list[Any]) -> Condition:
-    return lambda node, run: any(same(node.value, one) for one in wanted)
 
 
 def _own(slot: Slot, start: Slot) -> list[Condition]:
@@ -145,9 +95,9 @@ def _deep(slot: Slot, start: Slot) -> list[Condition]:
     found: list[Condition] = []
     for child in slot.children.values():
         for one in (child, *required_slices(child)):
-            inner = _together(_own(one, start) or _deep(one, start))
+            inner = together(_own(one, start) or _deep(one, start))
             if inner is not None:
-                found.append(_reached((Step("name", child.name.removesuffix("[x]")),), inner) or inner)
+                found.append(reached((Step("name", child.name.removesuffix("[x]")),), inner) or inner)
     return found
 
 
@@ -174,10 +124,14 @@ def _type(end: Slot, steps: Steps, is_target: bool) -> Condition | None:
     if not (targets if is_target else codes):
         return None
 
+    def is_one(kind: str) -> bool:
+        return kind in codes or not codes.isdisjoint(r4().ancestors(kind))
+
     def fits(kind: str, run: Run) -> bool | None:
-        if not is_target:
-            return kind in codes or not codes.isdisjoint(r4().ancestors(kind))
         return any_of(_is_of(kind, url, run) for url in targets)
+
+    if not is_target:
+        return reached(steps, typed(is_one))
 
     def condition(node: Node, run: Run) -> bool | None:
         try:
@@ -230,7 +184,7 @@ def _by_target(slot: Slot, kind: str, way: Steps, rest: Steps) -> Condition | No
     """Return what the profiles of what a reference leads to say of it."""
     urls = [url for end in slots_at(slot, way) for url in target_profiles(end)]
     asked = _asked(urls, kind, rest) if urls else None
-    return _reached(way, asked)
+    return reached(way, asked)
 
 
 def _asked(urls: Sequence[str], kind: str, steps: Steps) -> Condition:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fhir_server.fhir.definitions import Element, r4
 from fhir_server.fhir.fhirpath.elements import resource_node
 from fhir_server.validation.findings import Finding, Findings, below, is_full, refuse, shown, step
-from fhir_server.validation.profiles.contexts import Contexts, Holder, broken_invariants, fits
+from fhir_server.validation.profiles.contexts import ANYWHERE, Contexts, Holder, broken_invariants, fits
 from fhir_server.validation.profiles.profile import Profile
 from fhir_server.validation.profiles.run import Run, TooMuch
 
@@ -148,7 +148,7 @@ def _one(item: Json, url: str, holder: Holder, is_modifier: bool, run: Run) -> F
     if profile.is_modifier != is_modifier:
         wanted = "modifierExtension" if profile.is_modifier else "extension"
         found += refuse("extension", f"The extension {shown_url(url)} has to be a member of {wanted}.")
-    if not fits(profile.contexts, holder, run):
+    if url not in ANYWHERE and not fits(profile.contexts, holder, run):
         found += refuse("extension", f"The extension {shown_url(url)} may not stand here; {_listed(profile.contexts)}.")
     for expression in broken_invariants(profile.context_invariants, holder, item, run):
         found += refuse("invariant", f"The extension {shown_url(url)} may stand here only where {expression}.")

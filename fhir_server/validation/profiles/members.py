@@ -8,18 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import Any
+from typing import Any, NamedTuple
 
 from fhir_server.validation.findings import Findings, below, is_full, refuse
-from fhir_server.validation.profiles.rules import Rule
+from fhir_server.validation.profiles.rules import Advice, Rule
 from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
 
 # A value, the id and extensions of a primitive, its type, and its place in an array (-1: it is in none).
 Occurrence = tuple[Any, Json | None, str, int]
-Check = Callable[[Json, Run], Findings | None]
-Slicing = Callable[[Sequence[Occurrence], Run], Findings | None]
+Ask = Callable[[Json, Run], Findings | None]
+
+
+class Slicing(NamedTuple):
+    """What is asked of all the values of a sliced element, of no values too where one of the slices `is_needed`."""
+
+    ask: Callable[[Sequence[Occurrence], Run], Findings | None]
+    is_needed: bool
 
 
 @dataclass(slots=True)
@@ -59,15 +65,36 @@ class Member:
         return None
 
 
+class Check(NamedTuple):
+    """What is asked of an object about one of its members, where one of its JSON `names` is there.
+
+    Those are None where that none of them is there may be wrong. Some checks are only advice: they find no errors.
+    """
+
+    ask: Ask
+    names: frozenset[str] | None
+    is_advice: bool
+
+
 def check_of(member: Member) -> Check:
     """Return the check of an object for this member; the quick one where values are objects without slices."""
+    plain = [name for name, kind in member.kinds.items() if kind.is_primitive]
+    names = frozenset((*member.kinds, *member.banned, *("_" + name for name in (*plain, *member.banned))))
+    rules = [kind.rule for kind in member.kinds.values()]
+    only_rules = member.low is None and member.high is None and not member.banned and member.slicing is None
+    is_advice = only_rules and all(rule is None or isinstance(rule, Advice) for rule in rules)
+    is_needed = member.low is not None or (member.slicing is not None and member.slicing.is_needed)
+    return Check(_ask(member), None if is_needed else names, is_advice)
+
+
+def _ask(member: Member) -> Ask:
     if len(member.kinds) == 1 and not member.banned and member.slicing is None:
         name, kind = next(iter(member.kinds.items()))
         return _primitive(member, name, kind) if kind.is_primitive else _objects(member, name, kind)
     return _general(member)
 
 
-def _objects(member: Member, name: str, kind: Kind) -> Check:
+def _objects(member: Member, name: str, kind: Kind) -> Ask:
     rule, step, is_resource = kind.rule, member.step, member.is_resource
     is_counted = member.low is not None or member.high is not None
 
@@ -92,7 +119,7 @@ def _objects(member: Member, name: str, kind: Kind) -> Check:
     return check
 
 
-def _primitive(member: Member, name: str, kind: Kind) -> Check:
+def _primitive(member: Member, name: str, kind: Kind) -> Ask:
     rule, step, sibling = kind.rule, member.step, "_" + name
     is_counted = member.low is not None or (member.high is not None and member.high < 1)
     several = _general(member)
@@ -110,33 +137,44 @@ def _primitive(member: Member, name: str, kind: Kind) -> Check:
     return check
 
 
-def _general(member: Member) -> Check:
-    kinds, banned, step = member.kinds, member.banned, member.step
-    barred = {key: text for name, text in banned.items() for key in (name, "_" + name)}
+def _general(member: Member) -> Ask:
+    kinds, step, slicing = member.kinds, member.step, member.slicing
+    barred = {key: text for name, text in member.banned.items() for key in (name, "_" + name)}
     names = {name: name for name in kinds} | {"_" + name: name for name, kind in kinds.items() if kind.is_primitive}
-    rules = {kind.code: kind.rule for kind in kinds.values()}
+    rules = {kind.code: kind.rule for kind in kinds.values() if kind.rule is not None}
+    is_counted = member.low is not None or member.high is not None
 
     def check(holder: Json, run: Run) -> Findings | None:
-        if not barred.keys().isdisjoint(holder):
+        if barred and not barred.keys().isdisjoint(holder):
             text = next(barred[key] for key in holder if key in barred)
             return below(step, refuse("structure", text), None)
-        rows: list[Occurrence] = []
-        for name in dict.fromkeys(names[key] for key in holder if key in names):
-            rows += occurrences(holder, name, kinds[name])
+        rows = _rows(holder, names, kinds)
         found: Findings | None = None
-        if problems := member.counted(len(rows)):
+        if is_counted and (problems := member.counted(len(rows))):
             found = below(step, problems, found)
-        for row in rows:
-            problems = checked(row, rules[row[2]], member.is_resource, holder, run)
+        for row in rows if rules else ():
+            problems = checked(row, rules.get(row[2]), member.is_resource, holder, run)
             if problems is not None:
                 found = below(step, problems, found)
                 if is_full(found):
                     return found
-        if member.slicing is not None and (problems := member.slicing(rows, _inside(member, holder, run))):
+        if slicing is not None and (problems := slicing.ask(rows, _inside(member, holder, run))):
             found = below(step, problems, found)
         return found
 
     return check
+
+
+def _rows(holder: Json, names: dict[str, str], kinds: dict[str, Kind]) -> list[Occurrence]:
+    """Return the values under any of the names of an element, in the order of the JSON."""
+    rows: list[Occurrence] = []
+    seen: list[str] = []
+    for key in holder:
+        name = names.get(key)
+        if name is not None and name not in seen:
+            seen.append(name)
+            rows += occurrences(holder, name, kinds[name])
+    return rows
 
 
 def checked(row: Occurrence, rule: Rule | None, is_resource: bool, holder: Json, run: Run) -> Findings | None:
@@ -184,38 +222,37 @@ def occurrences(holder: Json, name: str, kind: Kind) -> list[Occurrence]:
 
 def object_rule(checks: Sequence[Check], *, is_primitive: bool) -> Rule:
     """Return the rule of a value all of whose members are checked; those of a primitive are beside it."""
+    plain = [one for one in checks if not one.is_advice]
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
         holder = (beside or {}) if is_primitive else value
         if type(holder) is not dict:
             return None
         found: Findings | None = None
-        for one in checks:
-            problems = one(holder, run)
+        there = holder.keys()
+        for ask, names, _ in checks if run.advice else plain:
+            if names is not None and there.isdisjoint(names):
+                continue
+            problems = ask(holder, run)
             if problems is not None:
-                if found is None:
-                    found = problems
-                else:
-                    found += problems
+                found = problems if found is None else found + problems
         return found
 
-    return check
+    return check if plain else Advice(check)
 
 
 def all_rules(rules: Sequence[Rule]) -> Rule | None:
     """Return the rules as one, None where there are none."""
     if len(rules) < 2:
         return rules[0] if rules else None
+    plain = [rule for rule in rules if not isinstance(rule, Advice)]
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
         found: Findings | None = None
-        for rule in rules:
+        for rule in rules if run.advice else plain:
             problems = rule(value, beside, run)
             if problems is not None:
-                if found is None:
-                    found = problems
-                else:
-                    found += problems
+                found = problems if found is None else found + problems
         return found
 
-    return check
+    return check if plain else Advice(check)

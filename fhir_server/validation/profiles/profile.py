@@ -11,7 +11,8 @@ from typing import Any
 from fhir_server.fhir.definitions import Definitions, r4
 from fhir_server.validation.findings import Finding, Findings
 from fhir_server.validation.profiles.compiler import Compiler
-from fhir_server.validation.profiles.discriminators import Condition, condition_of
+from fhir_server.validation.profiles.conditions import Condition
+from fhir_server.validation.profiles.discriminators import condition_of
 from fhir_server.validation.profiles.run import MAX_NESTING, Run, TooMuch
 from fhir_server.validation.profiles.slots import ProfileError, Slot, tree
 from fhir_server.validation.profiles.steps import urls_of

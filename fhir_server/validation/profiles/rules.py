@@ -10,13 +10,25 @@ from typing import Any
 
 from fhir_server.validation.findings import Finding, Findings, refuse
 from fhir_server.validation.profiles.run import Run
-from fhir_server.validation.profiles.values import compare, given, is_equal, matches, shown
+from fhir_server.validation.profiles.values import Test, compare, given, having, same_as, shown
 
 Json = dict[str, Any]
 
 # Takes a value, the id and extensions of a primitive (`_birthDate`), and the run. The value is None where a primitive
 # has only those. None means that all is well.
 Rule = Callable[[Any, Json | None, Run], Findings | None]
+
+
+class Advice:
+    """A rule that never finds an error: walks that look for nothing else need not ask it."""
+
+    __slots__ = ("_rule",)
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def __call__(self, value: Any, beside: Json | None, run: Run) -> Findings | None:
+        return self._rule(value, beside, run) if run.advice else None
 
 
 def value_rules(definition: Json, above: list[Json], kind: str, title: str, by: str) -> list[Rule]:
@@ -34,21 +46,15 @@ def value_rules(definition: Json, above: list[Json], kind: str, title: str, by: 
 
 
 def _fixed(wanted: Any, kind: str, title: str, by: str) -> Rule:
-    text = f"{title} has to be exactly {shown(wanted)}{by}"
-
-    def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
-        return None if is_equal(value, wanted) else refuse("value", text)
-
-    return check
+    return _tested(same_as(wanted), f"{title} has to be exactly {shown(wanted)}{by}")
 
 
 def _pattern(wanted: Any, kind: str, title: str, by: str) -> Rule:
-    text = f"{title} has to have all of {shown(wanted)}{by}"
+    return _tested(having(wanted), f"{title} has to have all of {shown(wanted)}{by}")
 
-    def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
-        return None if matches(value, wanted) else refuse("value", text)
 
-    return check
+def _tested(test: Test, text: str) -> Rule:
+    return lambda value, beside, run: None if test(value) else refuse("value", text)
 
 
 def _lowest(bound: Any, kind: str, title: str, by: str) -> Rule:

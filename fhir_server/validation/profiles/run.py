@@ -134,6 +134,11 @@ class Run:
         if shared.steps < 0:
             raise TooMuch
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the work or the time is used up, so that not everything may have been looked at."""
+        return self._shared.steps < 0 or monotonic() > self._shared.deadline
+
     def first_report(self, profile: object, item: Any) -> bool:
         """Whether nobody has reported yet what this profile says of this value."""
         if self.is_quiet:

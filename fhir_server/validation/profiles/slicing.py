@@ -8,10 +8,11 @@ from typing import Any
 
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.validation.findings import Finding, Findings, below, is_full, refuse
-from fhir_server.validation.profiles.discriminators import Condition
+from fhir_server.validation.profiles.conditions import Condition
 from fhir_server.validation.profiles.members import Member, Occurrence, Slicing
 from fhir_server.validation.profiles.rules import Rule
 from fhir_server.validation.profiles.run import Run
+from fhir_server.validation.profiles.values import Test
 
 Json = dict[str, Any]
 
@@ -22,14 +23,15 @@ DEFAULT = "@default"  # the slice of what belongs to no other
 class Slice:
     """One slice: how values are told to belong to it, how many there may be, and what each of them has to be.
 
-    `rules` are by type. `belongs` is None for a slice that nothing can be told to belong to. `urls` are those of an
-    extension slice, which need no asking.
+    `rules` are by type. `belongs` is None for a slice that nothing can be told to belong to; `tests` are what it comes
+    to for types whose values show it. `urls` are those of an extension slice, which need no asking.
     """
 
     name: str
     count: Member
     rules: dict[str, Rule]
     belongs: Condition | None = None
+    tests: dict[str, Test] = field(default_factory=dict)
     urls: tuple[str, ...] = ()
     slicing: Slicing | None = None
 
@@ -45,14 +47,29 @@ class Slices:
     slices: list[Slice] = field(default_factory=list)
 
 
-@dataclass(slots=True)
 class _Sorted:
-    """Where the values went: to slices, maybe to some (`unsure`), to none (`rest`)."""
+    """Where the values went: to slices, maybe to some (`unsure`, how many), to none (`rest`).
 
-    taken: list[list[Occurrence]]
-    unsure: list[int]
-    rest: list[Occurrence]
-    order: list[int]
+    `order` has the slice of each value, -1 for none and -2 where that cannot be told.
+    """
+
+    __slots__ = ("order", "rest", "taken", "unsure")
+
+    def __init__(self) -> None:
+        self.taken: dict[int, list[Occurrence]] = {}
+        self.unsure: dict[int, int] = {}
+        self.rest: list[Occurrence] = []
+        self.order: list[int] = []
+
+    def put(self, row: Occurrence, index: int) -> None:
+        """Put a value into a slice, or into none."""
+        self.order.append(index)
+        if index < 0:
+            self.rest.append(row)
+        elif index in self.taken:
+            self.taken[index].append(row)
+        else:
+            self.taken[index] = [row]
 
 
 def slicing_of(slices: Slices) -> Slicing:
@@ -61,55 +78,66 @@ def slicing_of(slices: Slices) -> Slicing:
     default = next((one for one in slices.slices if one.name == DEFAULT), None)
     by_url = {url: index for index, one in enumerate(named) for url in one.urls}
     has_urls = all(one.urls for one in named)
+    has_places = slices.is_ordered or slices.rules != "open"
+    asked = list(enumerate(named))
+    needed = frozenset(index for index, one in asked if one.count.low is not None)
 
     def check(rows: Sequence[Occurrence], run: Run) -> Findings | None:
         run.spend(len(rows) * len(named))
-        sort = _by_url(rows, by_url, len(named)) if has_urls else _by_condition(rows, named, run)
-        found = _placed(slices, named, default, sort)
-        for one, taken, unsure in zip(named, sort.taken, sort.unsure, strict=True):
-            found = _joined(found, _counted(one.count, len(taken), unsure))
-            found = _joined(found, _each(one, taken, run))
-            if unsure and run.advice:
-                found = _joined(found, _unsure(one.count))
-            if found is not None and is_full(found):
-                break
+        sort = _by_url(rows, by_url) if has_urls else _by_condition(rows, asked, run)
+        found = _placed(slices, named, default, sort) if has_places else None
+        for index, one in asked:
+            if index in sort.taken or index in needed or index in sort.unsure:
+                found = _joined(found, _slice(one, sort.taken.get(index, ()), sort.unsure.get(index, 0), run))
+                if found is not None and is_full(found):
+                    break
         return found if default is None else _joined(found, _each(default, sort.rest, run))
 
-    return check
+    return Slicing(check, bool(needed))
 
 
-def _by_url(rows: Sequence[Occurrence], by_url: dict[str, int], count: int) -> _Sorted:
-    taken: list[list[Occurrence]] = [[] for _ in range(count)]
-    rest: list[Occurrence] = []
-    order: list[int] = []
+def _by_url(rows: Sequence[Occurrence], by_url: dict[str, int]) -> _Sorted:
+    sort = _Sorted()
     for row in rows:
         url = row[0].get("url") if type(row[0]) is dict else None
-        index = by_url.get(url, -1) if type(url) is str else -1
-        (rest if index < 0 else taken[index]).append(row)
-        order.append(index)
-    return _Sorted(taken, [0] * count, rest, order)
+        sort.put(row, by_url.get(url, -1) if type(url) is str else -1)
+    return sort
 
 
-def _by_condition(rows: Sequence[Occurrence], named: list[Slice], run: Run) -> _Sorted:
-    sort = _Sorted([[] for _ in named], [0] * len(named), [], [])
+def _by_condition(rows: Sequence[Occurrence], asked: Sequence[tuple[int, Slice]], run: Run) -> _Sorted:
+    sort = _Sorted()
     for row in rows:
-        node = Node(row[0], row[2], row[1])
         maybe: list[int] = []
-        for index, one in enumerate(named):
-            answer = None if one.belongs is None else one.belongs(node, run)
+        for index, one in asked:
+            answer = _belongs(row, one, run)
             if answer:
-                sort.taken[index].append(row)
-                sort.order.append(index)
+                sort.put(row, index)
                 break
             if answer is None:
                 maybe.append(index)
         else:
-            for index in maybe:
-                sort.unsure[index] += 1
-            sort.order.append(-2 if maybe else -1)
-            if not maybe:
-                sort.rest.append(row)
+            if maybe:
+                sort.order.append(-2)
+                sort.unsure |= {index: sort.unsure.get(index, 0) + 1 for index in maybe}
+            else:
+                sort.put(row, -1)
     return sort
+
+
+def _belongs(row: Occurrence, one: Slice, run: Run) -> bool | None:
+    value, beside, kind, _ = row
+    test = one.tests.get(kind)
+    if test is not None:
+        return test(value)
+    return None if one.belongs is None else one.belongs(Node(value, kind, beside), run)
+
+
+def _slice(one: Slice, taken: Sequence[Occurrence], unsure: int, run: Run) -> Findings | None:
+    """Return what is wrong with the values of one slice and with how many there are."""
+    found = _counted(one.count, len(taken), unsure)
+    if taken:
+        found = _joined(found, _each(one, taken, run))
+    return _joined(found, _unsure(one.count)) if unsure and run.advice else found
 
 
 def _counted(count: Member, sure: int, unsure: int) -> Findings | None:
@@ -128,7 +156,7 @@ def _each(one: Slice, taken: Sequence[Occurrence], run: Run) -> Findings | None:
             found = _joined(found, problems if index < 0 else below(f"[{index}]", problems, None))
             if found is not None and is_full(found):
                 return found
-    return _joined(found, None if one.slicing is None or not taken else one.slicing(taken, run))
+    return _joined(found, None if one.slicing is None or not taken else one.slicing.ask(taken, run))
 
 
 def _placed(slices: Slices, named: list[Slice], default: Slice | None, sort: _Sorted) -> Findings | None:
