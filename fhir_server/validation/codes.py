@@ -39,6 +39,7 @@ class Codes:
     def __init__(self, definitions: Definitions) -> None:
         self._types = definitions.types
         self._rows: dict[str, dict[str, _Row]] = {}
+        self._required: dict[str, frozenset[str]] = {}
 
     def look(self, resource: Json, answers: Answers[Any]) -> Findings | None:
         """Return what is to be said about the codes of a resource, which may be malformed otherwise."""
@@ -51,6 +52,8 @@ class Codes:
         for name, item in value.items():
             row = row_of(name)
             if row is None:
+                if name[:1] == "_" and name[1:] in self._required[type_name]:
+                    found = _left_out(name[1:], item, value.get(name[1:]), found)
                 continue
             step, repeats, look = row
             if not repeats:
@@ -69,7 +72,10 @@ class Codes:
         rows = self._rows.get(type_name)
         if rows is None:
             rows = self._rows[type_name] = {}
-            for element in self._types[type_name].elements:
+            elements = self._types[type_name].elements
+            required = (element.name for element in elements if element.binding[:1] == ("required",))
+            self._required[type_name] = frozenset(required)
+            for element in elements:
                 for name, ref in element.json_names().items():
                     look = self._look(element, ref)
                     if look is not None:
@@ -103,6 +109,18 @@ class Codes:
 
     def _inner(self, value: Any, answers: Answers[Any]) -> Findings | None:
         return self.look(value, answers) if type(value) is dict else None
+
+
+def _left_out(name: str, beside: Any, value: Any, found: Findings | None) -> Findings | None:
+    """A code that has to be from a value set is not left out with a reason, as other values may be."""
+    rows, values = (beside, value) if type(beside) is list else ([beside], [value])
+    for place, row in enumerate(rows):
+        is_there = type(values) is list and place < len(values) and values[place] is not None
+        if type(row) is dict and not is_there:
+            text = f"A code from a value set is required for {name}; an extension does not stand for it."
+            where = f".{name}[{place}]" if rows is beside else f".{name}"
+            found = [*(found or ()), Finding("code-invalid", text, where)]
+    return found
 
 
 def _coding(strength: str, value_set: str) -> Look:

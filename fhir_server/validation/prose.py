@@ -70,11 +70,8 @@ def narrative(value: Json) -> Findings | None:
     inside = False
     for tag in _block_tags(text):
         closes, name, is_empty = tag.groups()
-        if inside and name != "p":
-            said = f"A paragraph of the narrative must not have the element {name} in it."
-            return [Finding("invalid", said, ".div")]
-        if name == "p" and inside and not closes:
-            return [Finding("invalid", "A paragraph of the narrative must not have a paragraph in it.", ".div")]
+        if inside and not closes:
+            return [Finding("invalid", f"A paragraph of the narrative must not have the element {name} in it.", ".div")]
         if name == "p" and not is_empty:
             inside = not closes
     return None
