@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fhir_server.api.conformance import Requirement, ValidationPolicy
@@ -21,9 +22,10 @@ from fhir_server.validation.anchors import check_anchors
 from fhir_server.validation.bundles import check_bundle
 from fhir_server.validation.codes import Codes
 from fhir_server.validation.findings import Finding, Findings, Json, JsonValue, below, is_full, issues_of
-from fhir_server.validation.knowledge import Asking, KnowledgeOfTenants, Unusable
+from fhir_server.validation.knowledge import Asking, KnowledgeOfTenants
 from fhir_server.validation.learning import Learner, SharedProfiles
 from fhir_server.validation.listed_codes import listed_codes
+from fhir_server.validation.pace import Pace
 from fhir_server.validation.profiles import Run, check_extensions
 from fhir_server.validation.questionnaires import check_questionnaire, check_response
 
@@ -55,6 +57,7 @@ class Conformance:
         self._definitions = definitions
         self._codes = Codes(definitions)
         self._shared = SharedProfiles()
+        self._pace = Pace()
         self.knowledge = knowledge
 
     def concerns(self, tenant: Tenant, resource: Json) -> bool:
@@ -71,6 +74,7 @@ class Conformance:
         """Return what is wrong with a resource, whose structure others have looked at and which may be malformed.
 
         Without advice only errors are looked for. `library` is asked for only when something has to be found out.
+        Raises Unavailable where others that take long have to be waited for too long.
         """
         if type(resource) is not dict:
             return []
@@ -78,9 +82,11 @@ class Conformance:
         learner: Learner | None = None
         found: Findings = []
         left = MAX_QUESTIONS
+        watch = self._pace.watch()
         for _ in range(MAX_ROUNDS):
             asking = Asking(knowledge)
-            found = self._walk(resource, asking, knowledge.policy, wish)
+            look = partial(self._walk, resource, asking, knowledge.policy, wish)
+            found = await watch.walk(resource, asking, wish.advice, look)
             left -= len(asking.wanted)
             if left < 0:
                 found.append(Finding("too-costly", _TOO_MUCH))
@@ -100,13 +106,15 @@ class Conformance:
         asking = Asking(knowledge)
         if asking.profile(canonical) is None and asking.wanted:
             await Learner(library(), self._terminology, self._shared).learn(knowledge, asking.wanted)
-        found = knowledge.profiles[canonical]
-        if isinstance(found, Unusable):
-            raise Unprocessable(found.reason)
+        found = asking.profile(canonical)
+        if found is None:
+            unusable = asking.unusable(canonical)
+            raise Unprocessable(
+                unusable.reason if unusable else f"The profile {canonical} has just changed; try again."
+            )
         return found.type
 
-    def _walk(self, resource: Json, asking: Asking, policy: ValidationPolicy, wish: Wish) -> Findings:
-        run = Run(asking, resource, advice=wish.advice)
+    def _walk(self, resource: Json, asking: Asking, policy: ValidationPolicy, wish: Wish, run: Run) -> Findings:
         look = _Look(self._definitions, asking, policy, wish.advice)
         found: Findings = []
         for canonical in wish.profiles:

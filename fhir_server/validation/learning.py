@@ -178,7 +178,10 @@ class Learner:
 
 
 def _compiled(structure: Json, resolve: Callable[[str], Json | None]) -> Profile:
-    elements = structure.get("snapshot", {}).get("element") or snapshot(structure, resolve)
+    published = structure.get("snapshot")
+    elements = published.get("element") if type(published) is dict else None
+    if type(elements) is not list or not elements:
+        elements = snapshot(structure, resolve)
     return compile_profile(structure, elements)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from fhir_server.api.conformance import ConformanceState, Requirement, ValidationPolicy
+from fhir_server.api.errors import Unavailable, Unprocessable
 from fhir_server.api.tenant import Tenant
 from fhir_server.api.terminology import Coding, Concept, Expansion, Library, Membership
 from fhir_server.fhir.definitions import r4
@@ -242,6 +244,65 @@ def test_a_resource_of_endless_codes_is_given_up() -> None:
         many = ({"system": "urn:b", "code": f"good{start + n}"} for n in range(several))
         assert setting.told(coded(*many), advice=True) == []
     assert len(setting.knowledge.of(TENANT).codes) <= MAX_CODES
+
+
+def costly(count: int) -> Json:
+    """Return a profile whose invariants take about 10 ms each."""
+    tens = "(0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9)"
+    expression = f"{tens}.where({tens}.where({tens}.where({tens}.exists()).exists()).exists()).exists()"
+    rows = [{"key": f"c-{n}", "severity": "error", "human": "x", "expression": expression} for n in range(count)]
+    return profile("costly", {"path": "Patient", "constraint": rows}, {"path": "Patient.birthDate", "min": 1})
+
+
+async def _with_gap(*works: Awaitable[Any]) -> tuple[list[Any], float]:
+    """Return what is made of the works, and for how long at most the loop served nobody else."""
+    longest, last, running = 0.0, time.monotonic(), asyncio.gather(*works)
+    while not running.done():
+        await asyncio.sleep(0.01)
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    return await running, longest
+
+
+def test_who_sends_what_takes_long_is_the_only_one_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.validation.pace.MAX_SECONDS", 2.0)
+    setting = Setting(costly(3000))
+    setting.told(claiming("named"), BASE + "costly")
+    began = time.monotonic()
+    works = [setting.conformance.issues(TENANT, lambda: setting.shelf, claiming("costly")) for _ in range(2)]
+    found, gap = asyncio.run(_with_gap(*works))
+    assert [[issue.code for issue in one] for one in found] == [["too-costly"], ["too-costly"]]
+    assert time.monotonic() - began < 2 * 2.0 + 4
+    assert gap < 1.5
+
+
+def test_what_takes_long_is_checked_to_the_end_all_the_same() -> None:
+    setting = Setting(costly(60))
+    assert setting.told(claiming("costly")) == [("error", "required", "Patient.birthDate")]
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fhir_server.validation.pace.MAX_WAIT_SECONDS", 0.05)
+    setting = Setting(costly(60))
+
+    async def three() -> list[Any]:
+        asked = [setting.conformance.issues(TENANT, lambda: setting.shelf, claiming("costly")) for _ in range(3)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    found = asyncio.run(three())
+    assert {type(one) for one in found} == {list, Unavailable}
+
+
+def test_a_profile_of_an_endless_name_has_no_type() -> None:
+    setting = Setting()
+    for name in ("x" * (MAX_TEXT + 1), "x"):
+        with pytest.raises(Unprocessable, match="is not known here"):
+            asyncio.run(setting.conformance.profile_type(TENANT, lambda: setting.shelf, name))
+
+
+@pytest.mark.parametrize("published", [[None], None, 7, {}, {"element": 7}, {"element": [7]}])
+def test_a_snapshot_that_is_none_makes_a_profile_unusable_or_is_made(published: Any) -> None:
+    found = Setting({**NAMED, "snapshot": published}).told({"resourceType": "Patient"}, BASE + "named")
+    assert [row[1] for row in found] == ["required" if published == {} else "not-supported"]
 
 
 def test_of_a_system_that_nobody_knows_one_code_is_asked_about() -> None:
