@@ -13,6 +13,7 @@ from fhir_server.validation.profiles.bindings import binding_rules
 from fhir_server.validation.profiles.conditions import Plain, together
 from fhir_server.validation.profiles.constraints import constraint_rules
 from fhir_server.validation.profiles.discriminators import KINDS, condition_of
+from fhir_server.validation.profiles.limits import limit_rules
 from fhir_server.validation.profiles.members import Check, Kind, Member, all_rules, check_of, inner, object_rule
 from fhir_server.validation.profiles.nested import profile_rules, resource_rule
 from fhir_server.validation.profiles.references import reference_rules
@@ -45,6 +46,7 @@ class Compiler:
         definition, title = slot.definition, slot.title
         others = [one.definition for one in above]
         rules = value_rules(definition, others, kind, title, self._by)
+        rules += limit_rules(definition, others, title, self._by)
         if base is not None and base.types[0].code in _RESOURCES:
             rules += self._resource_rules(slot, above)
         else:

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
-
-import re2
 
 from fhir_server.api.terminology import Coding
 from fhir_server.fhir.fhirpath.references import target_type
 from fhir_server.validation.answers import Answers
 from fhir_server.validation.findings import Json
+from fhir_server.validation.patterns import pattern_of, steps_of
 from fhir_server.validation.questionnaires.definition import Item
 from fhir_server.validation.questionnaires.values import Value, compare, extensions, rows, value_of
 
 _CORE = "http://hl7.org/fhir/StructureDefinition/"
 _SDC = "http://hl7.org/fhir/uv/sdc/StructureDefinition/"
-_PATTERN_MEMORY = 1 << 20
-_INSTRUCTIONS_PER_STEP = 512
 
 # Says what is wrong with a value, or nothing. A text never repeats the value.
 Rule = Callable[[Value], str | None]
@@ -44,7 +40,7 @@ def limits_of(item: Item, response: Json, answers: Answers[Any], spend: Callable
     for shortest in extensions(row, _CORE + "minLength"):
         if type(shortest) is int:
             rules.append(_length(shortest, lambda size, limit: size < limit, "at least"))
-    regexes = [regex for regex in extensions(row, _CORE + "regex") if type(regex) is str and _pattern(regex)]
+    regexes = [regex for regex in extensions(row, _CORE + "regex") if type(regex) is str and pattern_of(regex)]
     rules += [_form(regex, spend) for regex in regexes]
     rules += [_decimals(most) for most in extensions(row, _CORE + "maxDecimalPlaces") if type(most) is int]
     rules += [_bound(limit, 1, "at most") for limit in _limits(row, "maxValue", "maxQuantity")]
@@ -65,27 +61,15 @@ def _length(limit: int, is_wrong: Callable[[int, int], bool], word: str) -> Rule
 
 def _form(regex: str, spend: Callable[[int], None]) -> Rule:
     def check(value: Value) -> str | None:
-        text, pattern = value[1], _pattern(regex)
+        text, pattern = value[1], pattern_of(regex)
         if type(text) is not str or not text.isprintable():
             return None
-        spend(len(text) * pattern.programsize // _INSTRUCTIONS_PER_STEP)
+        spend(steps_of(pattern, text))
         if pattern.fullmatch(text):
             return None
         return f"The answer does not match the regular expression {regex[:200]}."
 
     return check
-
-
-@lru_cache(maxsize=64)
-def _pattern(regex: str) -> Any:
-    """Return a pattern, or None for what RE2 does not run."""
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = _PATTERN_MEMORY
-    try:
-        return re2.compile(regex, options=options)
-    except (re2.error, UnicodeEncodeError):
-        return None
 
 
 def _decimals(most: int) -> Rule:
