@@ -57,11 +57,12 @@ def _bound(value_set: str, strength: str, kind: str, title: str, by: str) -> Rul
         if not rows:
             return _no_code(value, severity, f"{title} has no code, and is bound to {name}{by}")
         run.spend(5 * len(rows))
-        answers = memberships(run.answers, value_set, value, kind)
-        right = next((answer for answer in answers if answer.holds), None)
-        if right is not None:
-            return _displayed(right, title) if run.advice and right.display else None
-        unknown = next((answer for answer in answers if answer.holds is None), None)
+        unknown: Membership | None = None
+        for answer in memberships(run.answers, value_set, rows, kind):
+            if answer.holds:
+                return _displayed(answer, title) if run.advice and answer.display else None
+            if answer.holds is None and unknown is None:
+                unknown = answer
         if unknown is not None:
             return _untold(unknown, strength, f"{title} is bound to {name}", by) if run.advice else None
         text = f"{title}: {_listed(rows)} {'is' if len(rows) == 1 else 'are'} not in {name}{by}"

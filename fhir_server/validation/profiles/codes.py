@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.api.terminology import Coding, Membership
@@ -13,10 +14,9 @@ _WITH_SYSTEM = ("Coding", "CodeableConcept", "Quantity")
 _NO_MEMBER = Membership(False)
 
 
-def memberships(answers: Answers[Any], value_set: str, value: Any, kind: str) -> list[Membership]:
+def memberships(answers: Answers[Any], value_set: str, rows: Sequence[Coding], kind: str) -> list[Membership]:
     """Return what a value set says of each code of a value; a Coding without a system is in none."""
     needs_system = kind in _WITH_SYSTEM
-    rows = codings(value, kind)
     return [answers.member(value_set, row) if row.system or not needs_system else _NO_MEMBER for row in rows]
 
 
@@ -32,5 +32,9 @@ def codings(value: Any, kind: str) -> list[Coding]:
     code = value.get("code")
     if type(code) is not str:
         return []
-    texts = [text if type(text := value.get(name)) is str else "" for name in ("system", "version", "display")]
-    return [Coding(texts[0], code, texts[1], texts[2])]
+    return [Coding(_text(value, "system"), code, _text(value, "version"), _text(value, "display"))]
+
+
+def _text(value: Json, name: str) -> str:
+    text = value.get(name)
+    return text if type(text) is str else ""

@@ -91,7 +91,11 @@ def together(found: Sequence[Condition]) -> Condition | None:
 
 
 def _all(tests: Sequence[Test]) -> Test:
-    return lambda value: all(one(value) for one in tests)
+    first, rest = tests[0], tests[1:]
+    if not rest:
+        return first
+    others = _all(rest)
+    return lambda value: first(value) and others(value)
 
 
 def reached(steps: Steps, end: Condition | None) -> Condition | None:

@@ -12,6 +12,7 @@ from fhir_server.fhir import fhirpath
 from fhir_server.fhir.definitions import Constraint, r4
 from fhir_server.validation.findings import Finding, Findings, Shortcut
 from fhir_server.validation.presence import shortcut, unknown
+from fhir_server.validation.profiles.lengths import enough
 from fhir_server.validation.profiles.rules import Advice, Rule
 from fhir_server.validation.profiles.run import Run
 
@@ -44,13 +45,17 @@ def _constraint(row: Constraint, human: str, kind: str, by: str) -> Rule:
     broken = f"The constraint {row.key} is broken: {about}{by}"
     compiled: list[fhirpath.Expression] = []
     holds: Shortcut = unknown
+    long_enough: int | None = None
 
     def check(value: Any, beside: Json | None, run: Run) -> Findings | None:
-        nonlocal holds
+        nonlocal holds, long_enough
+        if long_enough is not None and type(value) is str and len(value) >= long_enough:
+            return None
         try:
             if not compiled:
                 compiled.append(fhirpath.compile(row.expression, kind if is_complex else None))
                 holds = shortcut(row.expression, kind) if is_complex else unknown
+                long_enough = None if is_complex else enough(row.expression, kind)
             quick = holds(value) if is_complex and type(value) is dict else None
             if quick is None:
                 quick = _asked(compiled[0], fhirpath.Node(value, kind, beside), run)

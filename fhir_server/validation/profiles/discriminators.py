@@ -7,7 +7,7 @@ from typing import Any
 
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath import Node
-from fhir_server.validation.profiles.codes import memberships
+from fhir_server.validation.profiles.codes import codings, memberships
 from fhir_server.validation.profiles.conditions import Condition, any_of, reached, together, typed, valued
 from fhir_server.validation.profiles.run import Run
 from fhir_server.validation.profiles.slots import Slot
@@ -76,9 +76,12 @@ def _own(slot: Slot, start: Slot) -> list[Condition]:
     value_set = binding.get("valueSet")
     if type(value_set) is not str or _is_everywhere(slot, start, value_set):
         return []
-    return [
-        lambda node, run: any_of(found.holds for found in memberships(run.answers, value_set, node.value, node.type))
-    ]
+
+    def condition(node: Node, run: Run) -> bool | None:
+        rows = codings(node.value, node.type)
+        return any_of(found.holds for found in memberships(run.answers, value_set, rows, node.type))
+
+    return [condition]
 
 
 def _is_everywhere(slot: Slot, start: Slot, value_set: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from math import inf
 from typing import Any, NamedTuple
 
 from fhir_server.validation.findings import Findings, below, is_full, refuse
@@ -54,6 +55,11 @@ class Member:
     is_resource: bool = False
     slicing: Slicing | None = None
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return how many there may be, where nothing is said from none to any number."""
+        return self.low or 0, inf if self.high is None else self.high
+
     def counted(self, count: int) -> Findings | None:
         """Return what is wrong with there being so many."""
         if self.low is not None and count < self.low:
@@ -96,15 +102,16 @@ def _ask(member: Member) -> Ask:
 
 def _objects(member: Member, name: str, kind: Kind) -> Ask:
     rule, step, is_resource = kind.rule, member.step, member.is_resource
-    is_counted = member.low is not None or member.high is not None
+    least, most = member.bounds
 
     def check(holder: Json, run: Run) -> Findings | None:
         value = holder.get(name)
         if value is None:
-            return below(step, problems, None) if is_counted and (problems := member.counted(0)) else None
+            return below(step, problems, None) if least and (problems := member.counted(0)) else None
         found: Findings | None = None
         rows = value if type(value) is list else None
-        if is_counted and (problems := member.counted(1 if rows is None else len(rows))):
+        count = 1 if rows is None else len(rows)
+        if not least <= count <= most and (problems := member.counted(count)):
             found = below(step, problems, found)
         if rule is None:
             return found
@@ -121,7 +128,7 @@ def _objects(member: Member, name: str, kind: Kind) -> Ask:
 
 def _primitive(member: Member, name: str, kind: Kind) -> Ask:
     rule, step, sibling = kind.rule, member.step, "_" + name
-    is_counted = member.low is not None or (member.high is not None and member.high < 1)
+    least, most = member.bounds
     several = _general(member)
 
     def check(holder: Json, run: Run) -> Findings | None:
@@ -129,8 +136,8 @@ def _primitive(member: Member, name: str, kind: Kind) -> Ask:
         if type(value) is list or type(beside) is list:
             return several(holder, run)
         if value is None and type(beside) is not dict:
-            return below(step, problems, None) if is_counted and (problems := member.counted(0)) else None
-        found = below(step, problems, None) if is_counted and (problems := member.counted(1)) else None
+            return below(step, problems, None) if least and (problems := member.counted(0)) else None
+        found = below(step, problems, None) if not least <= 1 <= most and (problems := member.counted(1)) else None
         problems = None if rule is None else rule(value, beside if type(beside) is dict else None, run)
         return found if problems is None else below(step, problems, found)
 
@@ -142,23 +149,26 @@ def _general(member: Member) -> Ask:
     barred = {key: text for name, text in member.banned.items() for key in (name, "_" + name)}
     names = {name: name for name in kinds} | {"_" + name: name for name, kind in kinds.items() if kind.is_primitive}
     rules = {kind.code: kind.rule for kind in kinds.values() if kind.rule is not None}
-    is_counted = member.low is not None or member.high is not None
+    plain = {code: rule for code, rule in rules.items() if not isinstance(rule, Advice)}
+    only = next(iter(kinds.items())) if len(kinds) == 1 else None
+    least, most = member.bounds
 
     def check(holder: Json, run: Run) -> Findings | None:
         if barred and not barred.keys().isdisjoint(holder):
             text = next(barred[key] for key in holder if key in barred)
             return below(step, refuse("structure", text), None)
-        rows = _rows(holder, names, kinds)
+        rows = occurrences(holder, *only) if only is not None else _rows(holder, names, kinds)
         found: Findings | None = None
-        if is_counted and (problems := member.counted(len(rows))):
+        if not least <= len(rows) <= most and (problems := member.counted(len(rows))):
             found = below(step, problems, found)
-        for row in rows if rules else ():
-            problems = checked(row, rules.get(row[2]), member.is_resource, holder, run)
+        asked = rules if run.advice else plain
+        for row in rows if asked else ():
+            problems = checked(row, asked.get(row[2]), member.is_resource, holder, run)
             if problems is not None:
                 found = below(step, problems, found)
                 if is_full(found):
                     return found
-        if slicing is not None and (problems := slicing.ask(rows, _inside(member, holder, run))):
+        if slicing is not None and (problems := slicing.ask(rows, _inside(holder, run) if member.is_resource else run)):
             found = below(step, problems, found)
         return found
 
@@ -184,10 +194,10 @@ def checked(row: Occurrence, rule: Rule | None, is_resource: bool, holder: Json,
     return problems if problems is None or index < 0 else below(f"[{index}]", problems, None)
 
 
-def _inside(member: Member, holder: Json, run: Run) -> Run:
+def _inside(holder: Json, run: Run) -> Run:
     """Return the run of the slices of a resource in an entry, of which there is one; else the run itself."""
     resource = holder.get("resource")
-    return inner(holder, resource, run) if member.is_resource and type(resource) is dict else run
+    return inner(holder, resource, run) if type(resource) is dict else run
 
 
 def inner(holder: Json, resource: Any, run: Run) -> Run:
@@ -210,6 +220,8 @@ def occurrences(holder: Json, name: str, kind: Kind) -> list[Occurrence]:
             return [(one, None, code, index) for index, one in enumerate(value)]
         return [] if value is None else [(value, None, code, -1)]
     beside = holder.get("_" + name)
+    if value is None and beside is None and name not in holder:
+        return []
     if type(value) is list or type(beside) is list:
         pairs = zip_longest(value if type(value) is list else (), beside if type(beside) is list else ())
         return [

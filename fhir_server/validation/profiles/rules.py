@@ -46,14 +46,16 @@ def value_rules(definition: Json, above: list[Json], kind: str, title: str, by: 
 
 
 def _fixed(wanted: Any, kind: str, title: str, by: str) -> Rule:
-    return _tested(same_as(wanted), f"{title} has to be exactly {shown(wanted)}{by}")
+    return _tested(same_as(wanted), wanted, f"{title} has to be exactly {shown(wanted)}{by}")
 
 
 def _pattern(wanted: Any, kind: str, title: str, by: str) -> Rule:
-    return _tested(having(wanted), f"{title} has to have all of {shown(wanted)}{by}")
+    return _tested(having(wanted), wanted, f"{title} has to have all of {shown(wanted)}{by}")
 
 
-def _tested(test: Test, text: str) -> Rule:
+def _tested(test: Test, wanted: Any, text: str) -> Rule:
+    if type(wanted) is str:
+        return lambda value, beside, run: None if value == wanted or test(value) else refuse("value", text)
     return lambda value, beside, run: None if test(value) else refuse("value", text)
 
 

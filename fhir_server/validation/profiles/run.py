@@ -14,7 +14,7 @@ from fhir_server.fhir import fhirpath
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.fhirpath.references import contained_resource
 from fhir_server.validation.answers import Answers
-from fhir_server.validation.profiles.codes import memberships
+from fhir_server.validation.profiles.codes import codings, memberships
 from fhir_server.validation.profiles.targets import bundle_target, index_of, is_stub
 
 if TYPE_CHECKING:
@@ -228,7 +228,8 @@ class Run:
         return None if target is None else target.resource
 
     def _member_of(self, node: fhirpath.Node, value_set: str) -> bool | None:
-        answers = {found.holds for found in memberships(self.answers, value_set, node.value, node.type)}
+        rows = codings(node.value, node.type)
+        answers = {found.holds for found in memberships(self.answers, value_set, rows, node.type)}
         return True if True in answers else None if None in answers else False
 
     def _conforms_to(self, node: fhirpath.Node, url: str) -> bool | None:

@@ -88,7 +88,8 @@ def slicing_of(slices: Slices) -> Slicing:
         found = _placed(slices, named, default, sort) if has_places else None
         for index, one in asked:
             if index in sort.taken or index in needed or index in sort.unsure:
-                found = _joined(found, _slice(one, sort.taken.get(index, ()), sort.unsure.get(index, 0), run))
+                problems = _slice(one, sort.taken.get(index, ()), sort.unsure.get(index, 0), run)
+                found = problems if found is None else _joined(found, problems)
                 if found is not None and is_full(found):
                     break
         return found if default is None else _joined(found, _each(default, sort.rest, run))
@@ -134,9 +135,10 @@ def _belongs(row: Occurrence, one: Slice, run: Run) -> bool | None:
 
 def _slice(one: Slice, taken: Sequence[Occurrence], unsure: int, run: Run) -> Findings | None:
     """Return what is wrong with the values of one slice and with how many there are."""
-    found = _counted(one.count, len(taken), unsure)
-    if taken:
-        found = _joined(found, _each(one, taken, run))
+    least, most = one.count.bounds
+    found = None if least <= len(taken) <= most and not unsure else _counted(one.count, len(taken), unsure)
+    if taken and (problems := _each(one, taken, run)):
+        found = _joined(found, problems)
     return _joined(found, _unsure(one.count)) if unsure and run.advice else found
 
 
@@ -156,7 +158,7 @@ def _each(one: Slice, taken: Sequence[Occurrence], run: Run) -> Findings | None:
             found = _joined(found, problems if index < 0 else below(f"[{index}]", problems, None))
             if found is not None and is_full(found):
                 return found
-    return _joined(found, None if one.slicing is None or not taken else one.slicing.ask(taken, run))
+    return found if one.slicing is None else _joined(found, one.slicing.ask(taken, run))
 
 
 def _placed(slices: Slices, named: list[Slice], default: Slice | None, sort: _Sorted) -> Findings | None:

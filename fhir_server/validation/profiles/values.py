@@ -60,6 +60,9 @@ def _members(tests: dict[str, Test]) -> Test:
 
 
 def _items(tests: list[Test]) -> Test:
+    if len(tests) == 1:
+        only = tests[0]
+        return lambda value: type(value) is list and any(map(only, value))
     return lambda value: type(value) is list and all(any(map(one, value)) for one in tests)
 
 
