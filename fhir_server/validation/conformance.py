@@ -94,6 +94,8 @@ class Conformance:
                 break
             learner = learner or Learner(library(), self._terminology, self._shared)
             await learner.learn(knowledge, asking.wanted)
+        if wish.advice and resource.get("resourceType") == "StructureDefinition":
+            found += await Learner(library(), self._terminology, self._shared).trial(resource) or ()
         said = [finding for finding in found if wish.advice or finding.severity == "error"]
         return issues_of(said, resource) if said else []
 

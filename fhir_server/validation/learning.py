@@ -17,8 +17,9 @@ from fhir_server.api.concepts import concepts_of
 from fhir_server.api.errors import Failure
 from fhir_server.api.terminology import Library, Terminology
 from fhir_server.fhir.definitions.profiles import core_structure
-from fhir_server.fhir.json import decode_stored
+from fhir_server.fhir.json import decode_stored, encode
 from fhir_server.fhir.snapshots import SnapshotError, snapshot
+from fhir_server.validation.findings import Finding, Findings, refuse
 from fhir_server.validation.knowledge import Knowledge, Question, Unusable
 from fhir_server.validation.profiles import Profile, ProfileError, compile_profile
 
@@ -26,6 +27,7 @@ Json = dict[str, Any]
 
 STRUCTURE = "StructureDefinition"
 MAX_BASES = 100
+_UNUSABLE = "No resource could be held to this profile:"
 MAX_SHARED = 1_000
 
 
@@ -122,6 +124,24 @@ class Learner:
             return await self._made(canonical, own)
         except (SnapshotError, ProfileError) as error:
             return Unusable(f"The profile {canonical} cannot be used: {error}", known=True)
+
+    async def trial(self, structure: Json) -> Findings | None:
+        """Return why nobody could be held to a StructureDefinition, which need not be in the library; None if one can.
+
+        Only profiles are tried, by their differential. Where what one stands on is not here it is a warning.
+        """
+        if structure.get("derivation") != "constraint" or structure.get("kind") == "logical":
+            return None
+        url = str(structure.get("url") or "")
+        own = {name: one for name, one in structure.items() if name != "snapshot" or "differential" not in structure}
+        try:
+            await self._made(url, _Fetched(own, blake2b(encode(own), digest_size=16).digest()))
+        except SnapshotError as error:
+            is_elsewhere = error.structure not in ("", url) or None in self._fetched.values()
+            return [Finding(error.code, f"{_UNUSABLE} {error}.", severity="warning" if is_elsewhere else "error")]
+        except ProfileError as error:
+            return refuse("structure", f"{_UNUSABLE} {error}")
+        return None
 
     async def _made(self, canonical: str, own: _Fetched) -> Profile:
         used: dict[str, bytes] = {canonical: own.digest}

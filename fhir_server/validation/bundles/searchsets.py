@@ -25,7 +25,10 @@ def check_searchset(bundle: Json, contents: Contents, links: dict[Entry, Links],
             report.add(entry.path + ".search.mode", "business-rule", text, "information")
         if (mode == "outcome") != (entry.kind == "OperationOutcome") and mode is not None:
             text = "An outcome is an OperationOutcome about the search, and what is found is none."
-            report.add(entry.path + ".search.mode", "business-rule", text, "warning")
+            report.add(entry.path + ".search.mode", "business-rule", text)
+        if entry.resource is not None and "id" not in entry.resource and entry.kind != "OperationOutcome":
+            text = "What a search finds has been stored, so it has an id."
+            report.add(entry.path + ".resource.id", "required", text)
     _included(contents, modes, links, report)
 
 

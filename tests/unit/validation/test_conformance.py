@@ -330,6 +330,27 @@ def test_a_page_or_an_edition_is_no_code_system(system: str) -> None:
     assert found[0][2].endswith(".coding[0].system")
 
 
+@pytest.mark.parametrize(
+    ("definition", "expected"),
+    [
+        (NAMED, []),
+        ({**NAMED, "derivation": "specialization"}, []),
+        (profile("x", {"path": "Patient.nmae"}), [("error", "not-found", "StructureDefinition")]),
+        (profile("x", {"path": "Patient.name", "max": "x"}), [("error", "value", "StructureDefinition")]),
+        ({**profile("x", {"path": "Patient.nmae"}), "snapshot": {"element": [{"id": "Patient", "path": "Patient"}]}},
+         [("error", "not-found", "StructureDefinition")]),
+        (profile("x", {"path": "Patient.name"}, base=BASE + "nowhere"), [("warning", "not-found", "StructureDefinition")]),
+        (profile("x", {"path": "Patient.name"}, base=BASE + "broken"), [("warning", "not-found", "StructureDefinition")]),
+        (profile("x", {"path": "Patient.name", "slicing": {"discriminator": [{"type": "value", "path": "("}]}}),
+         [("error", "structure", "StructureDefinition")]),
+    ],
+)  # fmt: skip
+def test_a_profile_is_tried_before_anybody_is_held_to_it(definition: Json, expected: list[Any]) -> None:
+    setting = Setting(profile("broken", {"path": "Patient.nmae"}))
+    assert setting.told(definition, advice=True) == expected
+    assert setting.told(definition) == []
+
+
 def test_words_of_the_specification_are_kept_to_by_who_wants_advice() -> None:
     patient = {"resourceType": "Patient", "identifier": [{"id": "a", "system": "mrn"}], "name": [{"id": "a"}]}
     assert Setting().told(patient) == []
