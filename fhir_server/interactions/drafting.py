@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fhir_server.api.errors import InvalidRequest, TooLarge, Unprocessable
-from fhir_server.api.records import Draft, Stored
+from fhir_server.api.records import Draft, Index, Stored
 from fhir_server.fhir.dates import format_instant
 from fhir_server.fhir.json import encode
 from fhir_server.fhir.outcomes import Issue
@@ -18,6 +18,9 @@ Json = dict[str, Any]
 
 # A document in MongoDB has 16 MB at most, and the index terms lie beside the resource in it.
 MAX_RESOURCE_BYTES = 15 * 1024 * 1024
+FEW_ROWS = 10_000  # so many fit beside any resource
+ROW_BYTES = 16  # of an entry of an array: its type, its number as text, eight bytes
+NOTHING = Index()
 
 # The method of an update that brought a deleted resource back. The history shows it as a PUT that created, which the
 # version number alone does not tell.
@@ -97,15 +100,30 @@ def stamp(resource: Json, resource_id: str, version: int, updated: int) -> Json:
     return stamped
 
 
+def check_size(raw: bytes, index: Index = NOTHING) -> None:
+    """Raise TooLarge where a resource, or it and what it is found by, does not fit into a document of the database."""
+    if len(raw) > MAX_RESOURCE_BYTES:
+        raise TooLarge(f"A resource may have {MAX_RESOURCE_BYTES} bytes; this one has {len(raw)}.")
+    rows = len(index.terms) + len(index.ranges)
+    if (
+        rows > FEW_ROWS
+        and len(raw) + ROW_BYTES * rows + sum(len(row.encode()) for row in index.ranges) > MAX_RESOURCE_BYTES
+    ):
+        raise TooLarge(
+            f"A resource of {len(raw)} bytes is found by {rows} codes and texts, which is more than the database keeps "
+            "beside it. Send it in parts; load a large code system with CodeSystem/$load."
+        )
+
+
 def draft(call: Call, resource: Json, resource_id: str, version: int, method: str) -> Draft:
     """Return the draft of a valid resource as the given version, of now."""
     now = call.services.clock.now()
     stamped = stamp(resource, resource_id, version, now)
     raw = encode(stamped)
-    if len(raw) > MAX_RESOURCE_BYTES:
-        raise TooLarge(f"A resource may have {MAX_RESOURCE_BYTES} bytes; this one has {len(raw)}.")
     edition = call.edition
+    check_size(raw)
     index = edition.indexer.index(call.tenant, stamped, call.base_url)
+    check_size(raw, index)
     key = f"{resource['resourceType']}/{resource_id}"
     return Draft(key, version, now, raw, method, index, generation=edition.generation)
 
