@@ -9,7 +9,7 @@ from fhir_server.api import InvalidRequest, Json, Parameters
 from terminology.checking import Checker
 from terminology.failures import TerminologyError, Unknown, canonical
 from terminology.issues import Finding, message, missing_value_set
-from terminology.shapes import shaped
+from terminology.shapes import codings_of, shaped
 from terminology.verdicts import Place, Verdict
 
 
@@ -45,8 +45,7 @@ async def report(checker: Checker, said: Parameters, system: str = "", version: 
         return _answer(verdicts, verdicts[0], verdicts[0].findings)
     if concept is None:
         raise InvalidRequest("Send a code, a coding or a codeableConcept to check.", location="http.code")
-    codings: Sequence[Json] = shaped(concept, "CodeableConcept").get("coding", ())
-    verdicts = [await checker.check(dict(c), Place("concept", i)) for i, c in enumerate(codings)]
+    verdicts = [await checker.check(dict(c), Place("concept", i)) for i, c in enumerate(codings_of(concept))]
     findings = [f for v in verdicts for f in v.findings]
     chosen = next((v for v in verdicts if v.is_member and v.is_right), None)
     chosen = chosen or next((v for v in verdicts if v.is_member), None)

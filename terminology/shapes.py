@@ -10,10 +10,12 @@ from typing import Any
 
 import msgspec
 
-from fhir_server.api import decode_stored
+from fhir_server.api import TooCostly, decode_stored
 from terminology.failures import Broken
 
 Json = dict[str, Any]
+
+MAX_CODINGS = 500  # each is looked up; real ones have a handful
 
 
 class _Extension(msgspec.Struct):
@@ -177,6 +179,14 @@ def shaped(value: Any, kind: str) -> Json:
     if kind == "ValueSet":
         _shape_contained(made)
     return made
+
+
+def codings_of(concept: Any) -> list[Json]:
+    """Return the codings of a CodeableConcept that was sent. Raises Broken, and TooCostly where they are very many."""
+    rows: list[Json] = shaped(concept, "CodeableConcept").get("coding", [])
+    if len(rows) > MAX_CODINGS:
+        raise TooCostly(f"A CodeableConcept may be asked about with {MAX_CODINGS} codings; this one has {len(rows)}.")
+    return rows
 
 
 def decoded(raw: bytes, kind: str) -> Json:

@@ -88,6 +88,12 @@ async def test_a_table_is_begun_and_answers_with_what_is_new(zoo: FhirClient, sy
         assert told(await closure(zoo, new, *codes, system=system)) == (version, pairs)
 
 
+async def test_what_is_found_in_a_thread_is_the_same(zoo: FhirClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("terminology.operations.closure.LARGE", 0)
+    await closure(zoo, "in a thread")
+    assert told(await closure(zoo, "in a thread", "owl", "animal")) == ("1", {("owl", "animal")})
+
+
 async def test_everything_since_a_version_is_told_again(zoo: FhirClient) -> None:
     await closure(zoo, "again")
     await closure(zoo, "again", "owl", "animal")

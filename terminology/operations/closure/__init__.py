@@ -6,7 +6,7 @@ who add codes at the same moment one goes second and is told the pairs of both.
 
 from __future__ import annotations
 
-from asyncio import sleep
+from asyncio import sleep, to_thread
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -36,12 +36,14 @@ from terminology.failures import Contentless, Unknown, canonical
 from terminology.fetching import settled
 from terminology.shapes import shaped
 from terminology.sources import Sources
+from terminology.stored import StoredCodeSystem
 from terminology.subsuming import Pair, fetch, pairs_with
 from terminology.versions import split
 
 MAX_NAME = 200
 MAX_ADDED = 1_000
 MAX_PAIRS = 100_000  # in one answer
+LARGE = 100_000  # codes times the concepts of their system
 TRIES = 20
 PAUSE = 0.005  # seconds, longer with each try
 
@@ -172,7 +174,7 @@ async def _groups(found: Sources, table: Table, since: int, opened: Mapping[str,
         source = opened[url] if url in opened else await _open(found, table, url, "")
         await fetch(source, system.added)
         above: dict[str, list[Json]] = {}
-        for code, target in await settled(partial(_pairs, source, new, system)):
+        for code, target in await _found_pairs(source, new, system):
             above.setdefault(code, []).append({"code": target, "equivalence": "subsumes"})
             count += 1
         if count > MAX_PAIRS:
@@ -182,6 +184,13 @@ async def _groups(found: Sources, table: Table, since: int, opened: Mapping[str,
         if elements:
             groups.append({"source": url, "target": url, **version, "element": elements})
     return groups
+
+
+async def _found_pairs(source: CodeSystem, new: list[str], system: System) -> list[Pair]:
+    """Return the new pairs; of many codes of a large system in memory in a thread, while others are served."""
+    if not isinstance(source, StoredCodeSystem) and len(new) * source.count > LARGE:
+        return await to_thread(_pairs, source, new, system)
+    return await settled(partial(_pairs, source, new, system))
 
 
 def _pairs(source: CodeSystem, new: list[str], system: System) -> list[Pair]:

@@ -9,7 +9,7 @@ from fhir_server.api import InvalidRequest, Json, Operation, OperationContext, O
 from terminology.asking import answering, sources, stored
 from terminology.closing import is_table
 from terminology.failures import Broken, canonical
-from terminology.shapes import shaped
+from terminology.shapes import codings_of, shaped
 from terminology.sources import Sources
 from terminology.translating import NO_MATCH, Match
 from terminology.translating import translate as apply
@@ -43,7 +43,7 @@ def _codings(said: Parameters) -> list[Json]:
     if said.one("coding") is not None:
         return [shaped(said.one("coding"), "Coding")]
     if said.one("codeableConcept") is not None:
-        return list(shaped(said.one("codeableConcept"), "CodeableConcept").get("coding", ()))
+        return codings_of(said.one("codeableConcept"))
     if said.one("code") is None or said.one("system") is None:
         raise InvalidRequest("Send a code and its system, a coding or a codeableConcept.", location="http.code")
     return [{"system": said.one("system"), "code": said.one("code")}]

@@ -11,7 +11,7 @@ from fhir_server.api import TooCostly, Unprocessable
 from terminology.codesystem import CodeSystem
 from terminology.failures import Broken
 from terminology.service import LocalTerminology
-from terminology.shapes import shaped
+from terminology.shapes import MAX_CODINGS, codings_of, shaped
 from terminology.sources import Memory, Sources
 from tests.unit.terminology.shelf import ANIMALS, SET, Json, Shelf, animals, concept, filtered, of, value_set
 
@@ -80,6 +80,14 @@ async def test_a_code_system_and_a_concept_map_of_a_package_are_refused_when_the
         await sources.code_system(ANIMALS)
     with pytest.raises(Broken, match=f"The ConceptMap {map_url} is not well-formed"):
         await sources.concept_map(map_url)
+
+
+def test_a_concept_of_endless_codings_is_refused() -> None:
+    concept_of = {"coding": [{"system": ANIMALS, "code": "owl"}] * MAX_CODINGS}
+    assert codings_of(concept_of) == concept_of["coding"]
+    concept_of["coding"].append({})
+    with pytest.raises(TooCostly):
+        codings_of(concept_of)
 
 
 def many(count: int) -> Json:
