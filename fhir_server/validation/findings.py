@@ -13,6 +13,8 @@ Json = dict[str, Any]
 JsonValue = Any  # whatever decoding gives: dict, list, str, int, Decimal, bool or None
 
 MAX_FINDINGS = 100  # no more are reported
+_FAR_TOO_MANY = 10 * MAX_FINDINGS
+_SEVERITIES = ("fatal", "error", "warning", "information")  # where there are too many, the gravest are reported
 _TRUNCATED = f"The first {MAX_FINDINGS} issues are listed; there are more."
 
 ONLY_AN_ID = "The invariant ele-1 is broken: an element has a value or children, not only an id."
@@ -70,18 +72,21 @@ def below(step: str, problems: Findings, found: Findings | None) -> Findings:
 
 
 def issues_of(found: Findings, resource: JsonValue) -> list[Issue]:
-    """Return findings about a resource as issues, and where there are too many one that says so."""
+    """Return findings about a resource as issues; where there are too many the gravest, and one that says so."""
     name = resource.get("resourceType") if type(resource) is dict else None
     root = name if type(name) is str and name.isalpha() and name.isascii() and len(name) <= 64 else ""
     issues = [Issue(row.code, row.text, (root + row.path).removeprefix("."), row.severity) for row in found]
     if len(issues) <= MAX_FINDINGS:
         return issues
+    issues.sort(key=lambda issue: _SEVERITIES.index(issue.severity))
     return [*issues[:MAX_FINDINGS], Issue("informational", _TRUNCATED, severity="information")]
 
 
 def is_full(found: Findings) -> bool:
-    """Whether looking on is pointless because more will not be reported."""
-    return len(found) > MAX_FINDINGS
+    """Whether looking on is pointless: more errors will not be reported, or there is far too much of the rest."""
+    if len(found) <= MAX_FINDINGS:
+        return False
+    return len(found) > _FAR_TOO_MANY or sum(row.severity == "error" for row in found) > MAX_FINDINGS
 
 
 def step(name: str) -> str:

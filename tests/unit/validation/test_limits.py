@@ -16,6 +16,7 @@ from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.json import MAX_DEPTH, decode, encode
 from fhir_server.fhir.outcomes import Issue, operation_outcome
 from fhir_server.validation import MAX_ISSUES, Validator
+from fhir_server.validation.findings import MAX_FINDINGS, Finding, Findings, is_full, issues_of
 
 VALIDATOR = Validator(r4())
 PATIENT = {
@@ -163,3 +164,17 @@ def test_threads_that_meet_a_type_at_the_same_time_agree() -> None:
         thread.join()
 
     assert found == [[]] * 8
+
+
+def test_advice_never_crowds_out_errors() -> None:
+    def found(severity: str, count: int) -> Findings:
+        return [Finding("value", str(place), severity=severity) for place in range(count)]
+
+    rows = found("information", 90) + found("warning", 90) + found("error", 7)
+    assert not is_full(rows)
+    issues = issues_of(rows, {"resourceType": "Basic"})
+    severities = ["error"] * 7 + ["warning"] * 90 + ["information"] * 3
+    assert [issue.severity for issue in issues] == [*severities, "information"]
+    assert [issue.diagnostics for issue in issues[:7]] == [str(place) for place in range(7)]
+    assert is_full(found("warning", 7) + found("error", MAX_FINDINGS + 1))
+    assert is_full(found("warning", 10 * MAX_FINDINGS + 1))
