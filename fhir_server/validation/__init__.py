@@ -9,7 +9,7 @@ from __future__ import annotations
 from fhir_server.fhir.definitions import Definitions
 from fhir_server.fhir.outcomes import Issue
 from fhir_server.validation.compiler import Compiler
-from fhir_server.validation.findings import MAX_FINDINGS, Findings, JsonValue, issues_of, refuse, shown
+from fhir_server.validation.findings import MAX_FINDINGS, Findings, JsonValue, is_full, issues_of, refuse, shown
 
 __all__ = ["MAX_ISSUES", "Validator"]
 
@@ -20,9 +20,11 @@ class Validator:
     """Checks resources against the base definitions; safe to share between threads."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self._compiler = Compiler(definitions, conditional_references=False)
-        self._transaction_compiler = Compiler(definitions, conditional_references=True)
-        self._advising_compiler = Compiler(definitions, conditional_references=True, advice=True)
+        self._compilers = {
+            (conditional, advice): Compiler(definitions, conditional_references=conditional, advice=advice)
+            for conditional in (False, True)
+            for advice in (False, True)
+        }
 
     def validate(
         self,
@@ -39,14 +41,18 @@ class Validator:
         Without `advice` every issue is an error; with it, best practices that are not kept and invariants that could
         not be evaluated come after the errors, which they never crowd out.
         """
-        compiler = self._transaction_compiler if allow_conditional_references else self._compiler
-        found = compiler.any_resource(resource, {}, 0, {})
+        found = self._walk(resource, conditional=allow_conditional_references, advice=advice)
+        if advice and found:
+            errors = [finding for finding in found if finding.severity == "error"]
+            if is_full(found):  # advice may have crowded out errors
+                errors = self._walk(resource, conditional=allow_conditional_references, advice=False) or []
+            found = [*errors, *(finding for finding in found if finding.severity != "error")]
         if type_name is not None and type(resource) is dict:
             found = _other_type(resource.get("resourceType"), type_name, found)
-        if advice:
-            more = self._advising_compiler.any_resource(resource, {}, 0, {}) or []
-            found = [*(found or ()), *(finding for finding in more if finding.severity != "error")]
         return issues_of(found, resource) if found else []
+
+    def _walk(self, resource: JsonValue, *, conditional: bool, advice: bool) -> Findings | None:
+        return self._compilers[conditional, advice].any_resource(resource, {}, 0, {})
 
 
 def _other_type(name: JsonValue, expected: str, found: Findings | None) -> Findings | None:

@@ -72,7 +72,11 @@ def container_of(one: Checker, rules: list[Rule]) -> Checker:
     def check(item: JsonValue, parent: Json, depth: int, held: Held) -> Findings | None:
         if "contained" not in item:
             return one(item, parent, depth, _NOTHING)
-        return one(item, parent, depth, _held(item)) or unused_of(item)  # a reference that is wrong refers to nothing
+        found = one(item, parent, depth, _held(item))
+        if found is None:
+            return unused_of(item)
+        is_wrong = any(finding.severity == "error" for finding in found)
+        return found if is_wrong else [*found, *(unused_of(item) or ())]  # a wrong reference refers to nothing
 
     return constrained(check, rules) if rules else check
 
