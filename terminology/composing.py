@@ -12,7 +12,7 @@ from terminology.fetching import settled
 from terminology.filters import compile_filter
 from terminology.relations import Test
 from terminology.sources import Sources
-from terminology.valueset import MAX_EFFORT, Entry, Selection, ValueSet
+from terminology.valueset import MAX_EFFORT, Entry, Selection, ValueSet, effort_of
 from terminology.versions import split
 
 Json = dict[str, Any]
@@ -78,7 +78,9 @@ class Composer:
         listed = {str(c["code"]): c for c in row["concept"] if "code" in c} if row.get("concept") else None
         source, missing = await self._source(system, version)
         if source is not None:
-            self._effort += len(source.nodes) * len(row.get("filter", ()))  # those of a stored one cost nothing yet
+            self._effort += len(source.nodes) * effort_of(
+                row.get("filter", ())
+            )  # those of a stored one cost nothing yet
             if self._effort > MAX_EFFORT:
                 raise TooHard(str(resource.get("url", "")))
         tests = await settled(lambda: _tests(row, source, where))

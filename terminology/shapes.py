@@ -16,6 +16,7 @@ from terminology.failures import Broken
 Json = dict[str, Any]
 
 MAX_CODINGS = 500  # each is looked up; real ones have a handful
+MAX_WORDS = 30
 
 
 class _Extension(msgspec.Struct):
@@ -187,6 +188,13 @@ def codings_of(concept: Any) -> list[Json]:
     if len(rows) > MAX_CODINGS:
         raise TooCostly(f"A CodeableConcept may be asked about with {MAX_CODINGS} codings; this one has {len(rows)}.")
     return rows
+
+
+def check_words(text: str, where: str) -> None:
+    """Raise TooCostly where a text to be looked for has more words than anybody means, each of them looked for."""
+    count = len(text.split())
+    if count > MAX_WORDS:
+        raise TooCostly(f"{where} may have {MAX_WORDS} words; this has {count}.")
 
 
 def decoded(raw: bytes, kind: str) -> Json:

@@ -24,6 +24,7 @@ from terminology.versions import order
 Json = dict[str, Any]
 
 MAX_EFFORT = 5_000_000  # steps, about a second of work
+REGEX_EFFORT = 10  # steps that a regular expression takes with one code
 _NOTHING: Json = {}  # what a value set says of a code it does not list: shared, never written to
 
 
@@ -106,7 +107,7 @@ class Selection:
     @cached_property
     def find_effort(self) -> int:
         """How many steps it takes at most to find a code."""
-        return 1 + len(self.tests) + sum(v.find_effort for v in self.imports)
+        return 1 + effort_of(self.filters) + sum(v.find_effort for v in self.imports)
 
     @cached_property
     def effort(self) -> int:
@@ -334,6 +335,11 @@ class ValueSet:
             if key not in found or order(found[key].version) < order(entry.version):
                 found[key] = entry
         yield from found.values()
+
+
+def effort_of(filters: Iterable[Json]) -> int:
+    """Return how many steps it takes to look at one code with the filters of an include."""
+    return sum(REGEX_EFFORT if row.get("op") == "regex" else 1 for row in filters)
 
 
 def fetched(entries: Iterator[Entry], value_sets: Iterable[ValueSet]) -> Iterator[Entry]:

@@ -12,6 +12,7 @@ from terminology.expanding import expand as make_expansion
 from terminology.failures import Unknown
 from terminology.issues import cannot_expand
 from terminology.rows import Wish
+from terminology.shapes import check_words
 from terminology.statuses import selections
 from terminology.versions import split
 
@@ -44,6 +45,7 @@ async def expand(context: OperationContext) -> Json:
     for name in ("offset", "count"):
         if (said.one(name) or 0) < 0:
             raise InvalidRequest(f"{name} must not be negative.", location=f"http.{name}")
+    check_words(said.one("filter") or "", "A filter")
     asked = await ask(context)
     try:
         expansion = await make_expansion(

@@ -17,7 +17,7 @@ from terminology.codesystem import CodeSystem
 from terminology.failures import Contentless, canonical
 from terminology.fetching import settled
 from terminology.matching import Match, Wanted, find_matches, is_known
-from terminology.shapes import shaped
+from terminology.shapes import check_words, shaped
 from terminology.versions import split
 
 MAX_PROPERTIES = 50
@@ -68,6 +68,7 @@ def _property(rows: list[Json], where: str, *, is_inner: bool = False) -> Wanted
             code = found
         elif name == "value" and found is not None:
             value = shaped(found, "Coding") if isinstance(found, dict) else found
+            check_words(str(value.get("code", "") if isinstance(value, dict) else value), "A value to be matched")
         elif name == "subproperty" and not is_inner and len(inner) < MAX_PROPERTIES:
             inner.append(_property(row.get("part", []), f"{where}.subproperty[{len(inner)}]", is_inner=True))
             continue

@@ -11,7 +11,7 @@ from fhir_server.api import TooCostly, Unprocessable
 from terminology.codesystem import CodeSystem
 from terminology.failures import Broken
 from terminology.service import LocalTerminology
-from terminology.shapes import MAX_CODINGS, codings_of, shaped
+from terminology.shapes import MAX_CODINGS, MAX_WORDS, check_words, codings_of, shaped
 from terminology.sources import Memory, Sources
 from tests.unit.terminology.shelf import ANIMALS, SET, Json, Shelf, animals, concept, filtered, of, value_set
 
@@ -115,6 +115,21 @@ async def test_many_filters_over_many_codes_are_too_costly() -> None:
 async def test_many_excludes_over_many_codes_are_too_costly() -> None:
     lists = [of(ANIMALS, f"c{i}") for i in range(1_500)]
     assert "too much work" in await within(Shelf(many(5_000), value_set("x", of(), exclude=lists)))
+
+
+async def test_many_regular_expressions_over_many_codes_are_too_costly() -> None:
+    patterns = [filtered("display", "regex", f"(a|b)*c?{i}") for i in range(20)]
+    text = await within(Shelf(many(100_000), value_set("x", of(), exclude=patterns)))
+    assert "too much work" in text
+    one = Shelf(many(100_000), value_set("x", patterns[0]))
+    assert await within(one) is not None
+    assert "too much work" not in str(await within(one))
+
+
+def test_a_text_of_endless_words_is_refused() -> None:
+    check_words("a " * MAX_WORDS, "A filter")
+    with pytest.raises(TooCostly, match="A filter may have 30 words; this has 31"):
+        check_words("a " * (MAX_WORDS + 1), "A filter")
 
 
 async def test_value_sets_that_double_at_each_level_are_too_costly() -> None:
