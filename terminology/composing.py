@@ -78,9 +78,8 @@ class Composer:
         listed = {str(c["code"]): c for c in row["concept"] if "code" in c} if row.get("concept") else None
         source, missing = await self._source(system, version)
         if source is not None:
-            self._effort += len(source.nodes) * effort_of(
-                row.get("filter", ())
-            )  # those of a stored one cost nothing yet
+            # The concepts of a stored one cost nothing yet.
+            self._effort += len(source.nodes) * effort_of(row.get("filter", ()))
             if self._effort > MAX_EFFORT:
                 raise TooHard(str(resource.get("url", "")))
         tests = await settled(lambda: _tests(row, source, where))
