@@ -21,6 +21,7 @@ from fhir_server.fhir.outcomes import Issue
 from fhir_server.validation.anchors import check_anchors
 from fhir_server.validation.bundles import check_bundle
 from fhir_server.validation.codes import Codes
+from fhir_server.validation.expressions import check_expressions
 from fhir_server.validation.findings import Finding, Findings, Json, JsonValue, below, is_full, issues_of
 from fhir_server.validation.knowledge import Asking, KnowledgeOfTenants
 from fhir_server.validation.learning import Learner, SharedProfiles
@@ -195,7 +196,9 @@ class _Look:
             return check_questionnaire(resource) or []
         if name == "Bundle":
             return check_bundle(resource) or []
-        return (listed_codes(resource, self._asking) or []) if self._advice else []
+        if not self._advice:
+            return []
+        return listed_codes(resource, self._asking) or check_expressions(resource) or []
 
 
 def _claims(resource: Json) -> list[tuple[int, str]]:
