@@ -22,7 +22,7 @@ _REPEATED = "Another element of the resource has this id; each has its own."
 def check_anchors(resource: Json) -> Findings | None:
     """Return the ids that elements share, and the links of narratives that lead nowhere; most have neither."""
     ids, narratives = _gathered(resource)
-    links = [link for text in narratives if "#" in text for link in _links_inside(text)]
+    links = [link for text in narratives if '"#' in text or "'#" in text for link in _links_inside(text)]
     found: Findings = []
     if len(set(ids)) < len(ids):
         _repeated(resource, found)
@@ -37,18 +37,20 @@ def _gathered(resource: Json) -> tuple[list[str], list[str]]:
     """Return all ids, those of resources included, and all narratives, wherever they are."""
     ids: list[str] = []
     narratives: list[str] = []
-    waiting: list[Any] = [resource]
+    waiting: list[Json] = [resource]
     while waiting:
         value = waiting.pop()
-        for name, item in value.items() if type(value) is dict else enumerate(value):
+        own, text = value.get("id"), value.get("div")
+        if type(own) is str:
+            ids.append(own)
+        if type(text) is str:
+            narratives.append(text)
+        for item in value.values():
             kind = type(item)
-            if kind is dict or kind is list:
+            if kind is dict:
                 waiting.append(item)
-            elif kind is str:
-                if name == "id":
-                    ids.append(item)
-                elif name == "div":
-                    narratives.append(item)
+            elif kind is list:
+                waiting += [one for one in item if type(one) is dict]
     return ids, narratives
 
 
