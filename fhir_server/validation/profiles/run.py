@@ -237,6 +237,6 @@ class Run:
         if name in r4().types:
             return name in r4().ancestors(node.type)
         profile = self.answers.profile(url)
-        if profile is None or is_stub(node.value, self.root, self.bundle):
+        if profile is None or (node.value is not self.resource and is_stub(node.value, self.root, self.bundle)):
             return None
         return self.verdict(profile, node.value)
