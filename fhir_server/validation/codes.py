@@ -18,7 +18,8 @@ from fhir_server.validation.prose import SAID_OF
 
 # Looks at one value of an element; codes are asked about there.
 Look = Callable[[Any, Answers[Any]], Findings | None]
-_Row = tuple[str, bool, Look]  # FHIRPath step, whether JSON has an array, what to do
+# FHIRPath step, whether JSON has an array, what to do; None beside a code that has to be there (`_status`).
+_Row = tuple[str, bool, Look | None]
 
 UCUM = "http://unitsofmeasure.org"  # the base checks know its units
 # What starts like these names no code system. https://hl7.org/fhir/R4/terminologies-systems.html
@@ -26,6 +27,7 @@ _MISNAMED = {
     "http://snomed.info/sct/": "The system of SNOMED CT is http://snomed.info/sct; its edition is the version.",
     "http://build.fhir.org/": "A draft of the specification is no code system; give the url that the code system has.",
 }
+_MISNAMED_STARTS = tuple(_MISNAMED)
 _IS_PAGE = "A page of the specification is no code system; give the url that the code system has."
 
 _QUANTITIES = frozenset({"Age", "Count", "Distance", "Duration", "MoneyQuantity", "Quantity", "SimpleQuantity"})
@@ -38,48 +40,47 @@ class Codes:
 
     def __init__(self, definitions: Definitions) -> None:
         self._types = definitions.types
-        self._rows: dict[str, dict[str, _Row]] = {}
-        self._required: dict[str, frozenset[str]] = {}
+        self._looks: dict[str, Look] = {}
 
     def look(self, resource: Json, answers: Answers[Any]) -> Findings | None:
         """Return what is to be said about the codes of a resource, which may be malformed otherwise."""
         name = resource.get("resourceType")
-        return self._members(name, resource, answers) if type(name) is str and name in self._types else None
+        return self._object(name)(resource, answers) if type(name) is str and name in self._types else None
 
-    def _members(self, type_name: str, value: Json, answers: Answers[Any]) -> Findings | None:
-        found: Findings | None = None
-        row_of = self._plan(type_name).get
-        for name, item in value.items():
-            row = row_of(name)
-            if row is None:
-                if name[:1] == "_" and name[1:] in self._required[type_name]:
-                    found = _left_out(name[1:], item, value.get(name[1:]), found)
-                continue
-            step, repeats, look = row
-            if not repeats:
-                problems = look(item, answers)
-                found = below(step, problems, found) if problems else found
-                continue
-            for place, one in enumerate(item if type(item) is list else ()):
-                problems = look(one, answers)
-                found = below(f"{step}[{place}]", problems, found) if problems else found
-            if found is not None and is_full(found):
-                return found
-        return found
+    def _object(self, type_name: str) -> Look:
+        """Return the look at objects of a type: types contain themselves, so their members are filled in later."""
+        known = self._looks.get(type_name)
+        if known is not None:
+            return known
+        rows: dict[str, _Row] = {}
+
+        def look(value: Any, answers: Answers[Any]) -> Findings | None:
+            if type(value) is not dict:
+                return None
+            if not rows:
+                rows.update(self._plan(type_name))
+            found: Findings | None = None
+            for name, item in value.items():
+                row = rows.get(name)
+                if row is not None:
+                    found = _member(row, item, value, answers, found)
+                    if found is not None and is_full(found):
+                        break
+            return found
+
+        self._looks[type_name] = look
+        return look
 
     def _plan(self, type_name: str) -> dict[str, _Row]:
         """Return what to do with the members of a type that can lead to codes, by their JSON names."""
-        rows = self._rows.get(type_name)
-        if rows is None:
-            rows = self._rows[type_name] = {}
-            elements = self._types[type_name].elements
-            required = (element.name for element in elements if element.binding[:1] == ("required",))
-            self._required[type_name] = frozenset(required)
-            for element in elements:
-                for name, ref in element.json_names().items():
-                    look = self._look(element, ref)
-                    if look is not None:
-                        rows[name] = (f".{element.name}", element.repeats, look)
+        rows: dict[str, _Row] = {}
+        for element in self._types[type_name].elements:
+            for name, ref in element.json_names().items():
+                look = self._look(element, ref)
+                if look is not None:
+                    rows[name] = (f".{element.name}", element.repeats, look)
+            if element.binding[:1] == ("required",):
+                rows["_" + element.name] = (element.name, element.repeats, None)
         return rows
 
     def _look(self, element: Element, ref: TypeRef) -> Look | None:
@@ -95,20 +96,33 @@ class Codes:
         known = self._types.get(ref.code)
         if known is None or known.kind == "primitive":
             return None
-        said = SAID_OF.get(ref.code)
+        members, said = self._object(ref.code), SAID_OF.get(ref.code)
         if said is None:
-            return lambda value, answers: self._members(ref.code, value, answers) if type(value) is dict else None
+            return members
 
         def look(value: Any, answers: Answers[Any]) -> Findings | None:
             if type(value) is not dict:
                 return None
-            found, problems = self._members(ref.code, value, answers), said(value)
+            found, problems = members(value, answers), said(value)
             return [*(found or ()), *problems] if problems else found
 
         return look
 
     def _inner(self, value: Any, answers: Answers[Any]) -> Findings | None:
         return self.look(value, answers) if type(value) is dict else None
+
+
+def _member(row: _Row, item: Any, holder: Json, answers: Answers[Any], found: Findings | None) -> Findings | None:
+    step, repeats, look = row
+    if look is None:
+        return _left_out(step, item, holder.get(step), found)
+    if not repeats:
+        problems = look(item, answers)
+        return below(step, problems, found) if problems else found
+    for place, one in enumerate(item if type(item) is list else ()):
+        problems = look(one, answers)
+        found = below(f"{step}[{place}]", problems, found) if problems else found
+    return found
 
 
 def _left_out(name: str, beside: Any, value: Any, found: Findings | None) -> Findings | None:
@@ -178,9 +192,9 @@ def _known(coding: Coding, answers: Answers[Any]) -> Findings | None:
     system = coding.system
     if system == UCUM:
         return None
-    for start, text in _MISNAMED.items():
-        if system.startswith(start):
-            return [Finding("code-invalid", text, ".system")]
+    if system.startswith(_MISNAMED_STARTS):
+        text = next(text for start, text in _MISNAMED.items() if system.startswith(start))
+        return [Finding("code-invalid", text, ".system")]
     if system.endswith(".html") and "//hl7.org/fhir/" in system:
         return [Finding("code-invalid", _IS_PAGE, ".system")]
     said = answers.concept(coding)

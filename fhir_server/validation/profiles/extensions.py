@@ -32,12 +32,15 @@ def check_extensions(resource: Json, run: Run) -> Findings | None:
         return [Finding("too-costly", "The extensions take more work to check than is allowed, so not all were.")]
 
 
-class _Place(NamedTuple):
+class _Place:
     """Where the walk is: the type of the object there, what it is called in the object above, and that one's place."""
 
-    kind: str
-    name: str = ""
-    above: _Place | None = None
+    __slots__ = ("above", "kind", "name")
+
+    def __init__(self, kind: str, name: str = "", above: _Place | None = None) -> None:
+        self.kind = kind
+        self.name = name
+        self.above = above
 
     def paths(self) -> frozenset[str]:
         """Return the ways to name it: from every type on the way, and by its own type."""
@@ -50,11 +53,11 @@ class _Place(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """What is under a JSON name of a type: the element's name, its type, and what kind of type it is."""
+    """What is under a JSON name of a type: the element's name and the step to it, its type, and what kind that is."""
 
     name: str
+    step: str
     kind: str
-    is_primitive: bool
     is_resource: bool
     is_beside: bool
 
@@ -71,11 +74,12 @@ def _ways(kind: str) -> dict[str, _Way]:
 
 
 def _add(found: dict[str, _Way], element: Element) -> None:
+    at = step(element.name)
     for name, ref in element.json_names().items():
         if r4().types[ref.code].kind == "primitive":
-            found["_" + name] = _Way(element.name, ref.code, True, False, True)
+            found["_" + name] = _Way(element.name, at, ref.code, False, True)
         else:
-            found[name] = _Way(element.name, ref.code, False, ref.code in ("Resource", "DomainResource"), False)
+            found[name] = _Way(element.name, at, ref.code, ref.code in ("Resource", "DomainResource"), False)
 
 
 def _walk(item: Json, place: _Place, run: Run) -> Findings | None:
@@ -87,22 +91,23 @@ def _walk(item: Json, place: _Place, run: Run) -> Findings | None:
     ways = _ways(place.kind)
     for name, value in item.items():
         way = ways.get(name)
-        if way is None or (type(value) is not dict and type(value) is not list):
+        if way is None:
             continue
-        for index, one in enumerate(value) if type(value) is list else ((-1, value),):
-            if type(one) is dict:
-                problems = _primitive(item, name, one, index, way, place, run) if way.is_beside else None
-                if not way.is_beside:
-                    problems = _below(item, one, way, place, run)
-                if problems is not None:
-                    at = step(way.name) + (f"[{index}]" if index >= 0 else "")
-                    found = _joined(found, below(at, problems, None))
+        if type(value) is dict:
+            problems = _at(item, name, value, -1, way, place, run)
+            found = found if problems is None else _joined(found, below(way.step, problems, None))
+        for index, one in enumerate(value if type(value) is list else ()):
+            problems = _at(item, name, one, index, way, place, run) if type(one) is dict else None
+            if problems is not None:
+                found = _joined(found, below(f"{way.step}[{index}]", problems, None))
         if found is not None and is_full(found):
             break
     return found
 
 
-def _below(holder: Json, item: Json, way: _Way, place: _Place, run: Run) -> Findings | None:
+def _at(holder: Json, name: str, item: Json, index: int, way: _Way, place: _Place, run: Run) -> Findings | None:
+    if way.is_beside:
+        return _primitive(holder, name, item, index, way, place, run) if "extension" in item else None
     run.spend(1)
     if way.is_resource:
         kind = resource_node(item).type
@@ -118,8 +123,6 @@ def _inner(holder: Json, resource: Json, run: Run) -> Run:
 
 
 def _primitive(item: Json, name: str, beside: Json, index: int, way: _Way, place: _Place, run: Run) -> Findings | None:
-    if "extension" not in beside:
-        return None
     value = item.get(name[1:])
     if index >= 0:
         value = value[index] if type(value) is list and index < len(value) else None
