@@ -117,7 +117,7 @@ class CodeSystem:
         """Whether the concept is no longer to be used."""
         if any(value in (True, "true") for value in node.values(self.property_names("inactive"))):
             return True
-        return any(value in INACTIVE_STATUS for value in node.values(self.property_names("status")))
+        return any(text in INACTIVE_STATUS for text in node.texts(self.property_names("status")))
 
     def is_abstract(self, node: Node) -> bool:
         """Whether the concept only groups others and is not to be chosen."""

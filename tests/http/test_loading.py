@@ -135,6 +135,17 @@ async def test_a_refused_release_leaves_the_one_in_force(http: FhirClient, tmp_p
     assert (await lookup(http, COLOURS, "rose"))[0] == 404
 
 
+async def test_a_release_without_concepts_replaces_none(http: FhirClient, tmp_path: Path) -> None:
+    path = tmp_path / "colours.csv"
+    more = [("system", "valueUri", COLOURS), ("version", "valueString", "1")]
+    for table, expected in ((TABLE, 200), ("code,parent\n", 409)):
+        path.write_text(table)
+        status, body = await ended(http, parameters(path, "csv", *more))
+        assert status == expected
+    assert body["issue"][0]["diagnostics"].startswith("The release has no concepts.")
+    assert (await lookup(http, COLOURS, "rose"))[0] == 200
+
+
 async def test_a_large_code_system_as_a_resource(http: FhirClient, tmp_path: Path) -> None:
     concepts = [{"code": "all", "concept": [{"code": f"c{n}", "display": f"Concept {n}"} for n in range(3_500)]}]
     head = {"resourceType": "CodeSystem", "url": "http://example.org/large", "status": "active", "content": "complete"}

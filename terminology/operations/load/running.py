@@ -138,6 +138,8 @@ class _Loading:
             self.message = f"{count} concepts"
         await asyncio.to_thread(hierarchy.close)
         self._findings.close()
+        if not count:
+            raise Unprocessable("The release has no concepts. What is in force stays so; to remove it, do just that.")
 
     async def _order(self, done: int, total: int) -> None:
         self.message = f"putting in order: {done} of {total} concepts"

@@ -49,6 +49,13 @@ def test_codes_out_of_use_and_groups_are_found_when_asked_for() -> None:
     assert found(wish("notSelectable", True)) == "animal:1"
 
 
+def test_a_status_that_is_a_coding_counts_by_its_code() -> None:
+    rows = [{"code": "status", "valueCoding": {"system": "http://example.org/status", "code": "retired"}}]
+    source = CodeSystem(animals(concept=[concept("animal"), {**concept("stone"), "property": rows}]))
+    assert [source.is_inactive(node) for node in source.nodes.values()] == [False, True]
+    assert found(wish("display"), source=source) == "animal:1"
+
+
 def test_what_is_not_exact_finds_words_letters_wider_and_narrower() -> None:
     assert found(wish("display", "OW")) == ""
     assert found(wish("display", "OW"), is_exact=False) == "owl:1"
