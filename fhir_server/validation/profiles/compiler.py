@@ -14,8 +14,9 @@ from fhir_server.validation.profiles.conditions import Plain, together
 from fhir_server.validation.profiles.constraints import constraint_rules
 from fhir_server.validation.profiles.discriminators import KINDS, condition_of
 from fhir_server.validation.profiles.limits import limit_rules
-from fhir_server.validation.profiles.members import Check, Kind, Member, all_rules, check_of, inner, object_rule
+from fhir_server.validation.profiles.members import Check, Member, all_rules, check_of, inner, object_rule
 from fhir_server.validation.profiles.nested import profile_rules, resource_rule
+from fhir_server.validation.profiles.occurrences import Kind
 from fhir_server.validation.profiles.references import reference_rules
 from fhir_server.validation.profiles.rules import Rule, value_rules
 from fhir_server.validation.profiles.run import Run

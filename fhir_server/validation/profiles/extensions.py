@@ -96,10 +96,11 @@ def _walk(item: Json, place: _Place, run: Run) -> Findings | None:
         if type(value) is dict:
             problems = _at(item, name, value, -1, way, place, run)
             found = found if problems is None else _joined(found, below(way.step, problems, None))
-        for index, one in enumerate(value if type(value) is list else ()):
-            problems = _at(item, name, one, index, way, place, run) if type(one) is dict else None
-            if problems is not None:
-                found = _joined(found, below(f"{way.step}[{index}]", problems, None))
+        elif type(value) is list:
+            for index, one in enumerate(value):
+                problems = _at(item, name, one, index, way, place, run) if type(one) is dict else None
+                if problems is not None:
+                    found = _joined(found, below(f"{way.step}[{index}]", problems, None))
         if found is not None and is_full(found):
             break
     return found

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from math import inf
 from typing import Any, NamedTuple
 
 from fhir_server.validation.findings import Findings, below, is_full, refuse
+from fhir_server.validation.profiles.occurrences import Kind, Occurrence, occurrences, several
 from fhir_server.validation.profiles.rules import Advice, Rule
 from fhir_server.validation.profiles.run import Run
 
 Json = dict[str, Any]
 
-# A value, the id and extensions of a primitive, its type, and its place in an array (-1: it is in none).
-Occurrence = tuple[Any, Json | None, str, int]
 Ask = Callable[[Json, Run], Findings | None]
 
 
@@ -27,15 +25,6 @@ class Slicing(NamedTuple):
 
     ask: Callable[[Sequence[Occurrence], Run], Findings | None]
     is_needed: bool
-
-
-@dataclass(slots=True)
-class Kind:
-    """One JSON name that an element may have: its type, whether that is a primitive, and the rules of its values."""
-
-    code: str
-    is_primitive: bool
-    rule: Rule | None = None
 
 
 @dataclass(slots=True)
@@ -129,12 +118,12 @@ def _objects(member: Member, name: str, kind: Kind) -> Ask:
 def _primitive(member: Member, name: str, kind: Kind) -> Ask:
     rule, step, sibling = kind.rule, member.step, "_" + name
     least, most = member.bounds
-    several = _general(member)
+    arrays = _general(member)
 
     def check(holder: Json, run: Run) -> Findings | None:
         value, beside = holder.get(name), holder.get(sibling)
         if type(value) is list or type(beside) is list:
-            return several(holder, run)
+            return arrays(holder, run)
         if value is None and type(beside) is not dict:
             return below(step, problems, None) if least and (problems := member.counted(0)) else None
         found = below(step, problems, None) if not least <= 1 <= most and (problems := member.counted(1)) else None
@@ -157,7 +146,7 @@ def _general(member: Member) -> Ask:
         if barred and not barred.keys().isdisjoint(holder):
             text = next(barred[key] for key in holder if key in barred)
             return below(step, refuse("structure", text), None)
-        rows = occurrences(holder, *only) if only is not None else _rows(holder, names, kinds)
+        rows = occurrences(holder, *only) if only is not None else several(holder, names, kinds)
         found: Findings | None = None
         if not least <= len(rows) <= most and (problems := member.counted(len(rows))):
             found = below(step, problems, found)
@@ -173,18 +162,6 @@ def _general(member: Member) -> Ask:
         return found
 
     return check
-
-
-def _rows(holder: Json, names: dict[str, str], kinds: dict[str, Kind]) -> list[Occurrence]:
-    """Return the values under any of the names of an element, in the order of the JSON."""
-    rows: list[Occurrence] = []
-    seen: list[str] = []
-    for key in holder:
-        name = names.get(key)
-        if name is not None and name not in seen:
-            seen.append(name)
-            rows += occurrences(holder, name, kinds[name])
-    return rows
 
 
 def checked(row: Occurrence, rule: Rule | None, is_resource: bool, holder: Json, run: Run) -> Findings | None:
@@ -210,26 +187,6 @@ def inner(holder: Json, resource: Any, run: Run) -> Run:
         url = holder.get("fullUrl")
         return run.within(resource, bundle=run.resource, full_url=url if type(url) is str else "")
     return run.within(resource, bundle=run.bundle, full_url=run.full_url)
-
-
-def occurrences(holder: Json, name: str, kind: Kind) -> list[Occurrence]:
-    """Return the values under a JSON name; a primitive that has only extensions is one."""
-    value, code = holder.get(name), kind.code
-    if not kind.is_primitive:
-        if type(value) is list:
-            return [(one, None, code, index) for index, one in enumerate(value)]
-        return [] if value is None else [(value, None, code, -1)]
-    beside = holder.get("_" + name)
-    if value is None and beside is None and name not in holder:
-        return []
-    if type(value) is list or type(beside) is list:
-        pairs = zip_longest(value if type(value) is list else (), beside if type(beside) is list else ())
-        return [
-            (one, more if type(more) is dict else None, code, index)
-            for index, (one, more) in enumerate(pairs)
-            if one is not None or type(more) is dict
-        ]
-    return [(value, beside if type(beside) is dict else None, code, -1)]
 
 
 def object_rule(checks: Sequence[Check], *, is_primitive: bool) -> Rule:

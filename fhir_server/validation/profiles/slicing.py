@@ -9,7 +9,8 @@ from typing import Any
 from fhir_server.fhir.fhirpath import Node
 from fhir_server.validation.findings import Finding, Findings, below, is_full, refuse
 from fhir_server.validation.profiles.conditions import Condition
-from fhir_server.validation.profiles.members import Member, Occurrence, Slicing
+from fhir_server.validation.profiles.members import Member, Slicing
+from fhir_server.validation.profiles.occurrences import Occurrence
 from fhir_server.validation.profiles.rules import Rule
 from fhir_server.validation.profiles.run import Run
 from fhir_server.validation.profiles.values import Test
