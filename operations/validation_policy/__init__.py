@@ -14,6 +14,7 @@ from fhir_server.api import InvalidRequest, Json, Operation, OperationContext, R
 CLAIMED = ("strict", "warn", "ignore")
 MATCH = ("all", "any")
 LEVEL = ("strict", "warn")
+MAX_PROFILES = 500  # every write of their types is held to them, and every worker keeps them
 PARTS = {"type": "valueCode", "profile": "valueCanonical", "match": "valueCode", "level": "valueCode"}
 
 
@@ -25,11 +26,13 @@ async def policy(context: OperationContext) -> Json:
 async def set_policy(context: OperationContext) -> Json:
     """Replace the policy, which is short, as a whole: nobody has to know what was there to know what is.
 
-    Raises InvalidRequest for words that it does not know, Unprocessable for types and profiles that are not known.
+    Raises InvalidRequest for words that it does not know and more than 500 profiles, Unprocessable for types and profiles that are not known.
     """
     said = context.parameters
     claimed: Any = _one_of("claimed", said.one("claimed") or "strict", CLAIMED)
     required = tuple(_requirement(parts, place) for place, parts in enumerate(said.all("required")))
+    if sum(len(one.profiles) for one in required) > MAX_PROFILES:
+        raise InvalidRequest(f"A policy may require {MAX_PROFILES} profiles.", location="http.required")
     await context.server.set_validation_policy(ValidationPolicy(claimed, required))
     return _shown(context.server.validation_policy)
 

@@ -8,7 +8,7 @@ import pytest
 
 from fhir_server.api import InvalidRequest, Requirement, ValidationPolicy
 from operations.conftest import Calling, Server
-from operations.validation_policy import policy, set_policy
+from operations.validation_policy import MAX_PROFILES, policy, set_policy
 
 Json = dict[str, Any]
 URL = "http://example.org/fhir/StructureDefinition/a"
@@ -45,6 +45,7 @@ async def test_what_is_set_is_what_is_shown(calling: Calling, server: Server) ->
     ("given", "message"),
     [
         ({"claimed": "sometimes"}, "claimed must be one of strict, warn, ignore"),
+        ({"required": [PATIENT] * (MAX_PROFILES + 1)}, "A policy may require 500 profiles"),
         ({"required": [[]]}, r"required\[0\] needs the part type"),
         ({"required": [[part("type", "Code", "Patient")]]}, r"required\[0\] needs the part profile"),
         ({"required": [PATIENT, [*PATIENT, part("level", "Code", "no")]]}, r"required\[1\].level must be one of"),
