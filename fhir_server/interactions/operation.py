@@ -171,12 +171,21 @@ def _value(parameter: Json, row: Json, where: str) -> Any:
             return resource
     elif "part" in row:
         if "part" in parameter:
+            if not _are_parts(row["part"]):
+                raise InvalidRequest(f"{parameter['name']} must have parts, each with a name.", expression=where)
             return row["part"]
     else:
         values = [(n, v) for n, v in row.items() if n.startswith("value")]
         if len(values) == 1 and (kind is None or _fits(*values[0], kind)):
             return values[0][1]
     raise InvalidRequest(f"{parameter['name']} must be a {kind}.", expression=where)
+
+
+def _are_parts(rows: Any) -> bool:
+    """Whether they are objects with names, and those inside them too: operations do not look again."""
+    return isinstance(rows, list) and all(
+        isinstance(row, dict) and isinstance(row.get("name"), str) and _are_parts(row.get("part", [])) for row in rows
+    )
 
 
 def _fits(member: str, value: Any, kind: str) -> bool:

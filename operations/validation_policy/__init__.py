@@ -26,7 +26,8 @@ async def policy(context: OperationContext) -> Json:
 async def set_policy(context: OperationContext) -> Json:
     """Replace the policy, which is short, as a whole: nobody has to know what was there to know what is.
 
-    Raises InvalidRequest for words that it does not know and more than 500 profiles, Unprocessable for types and profiles that are not known.
+    Raises InvalidRequest for words that it does not know and for more than 500 profiles, Unprocessable for types and
+    profiles that are not known.
     """
     said = context.parameters
     claimed: Any = _one_of("claimed", said.one("claimed") or "strict", CLAIMED)

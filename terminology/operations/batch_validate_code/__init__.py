@@ -28,7 +28,10 @@ async def batch_validate_code(context: OperationContext) -> Json:
 
 async def _one(context: OperationContext, shared: dict[str, Any], parameters: Json) -> Json:
     own: dict[str, list[Any]] = {}
-    for row in parameters.get("parameter", ()):
+    rows = parameters.get("parameter", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return operation_outcome(InvalidRequest("A validation is Parameters with a list of parameters.").issues)
+    for row in rows:
         value = row.get("resource") or next((v for k, v in row.items() if k.startswith("value")), None)
         own.setdefault(str(row.get("name")), []).append(value)
     try:
