@@ -38,7 +38,8 @@ from terminology.loaders.release import Asked, Release
 MAX_NAME = 200  # of a file: what is read from it stands at its end
 BATCH = 1_000
 BATCH_BYTES = 4 * 1024 * 1024
-BEAT_SECONDS = 2.0  # how often the job says that it is alive; its lease is many times that
+# How often the job says that it is alive, more often at first, for who is watching; its lease is many times that.
+FIRST_SECONDS, BEAT_SECONDS = 0.25, 2.0
 
 
 async def run(context: OperationContext, given: Json, progress: JobProgress) -> Json:
@@ -52,8 +53,10 @@ async def run(context: OperationContext, given: Json, progress: JobProgress) -> 
         raise NotSupported("This server keeps no concepts of code systems.")
     loading = _Loading(context, concepts, given, progress.checkpoint)
     work = asyncio.create_task(loading.run())
+    pause = FIRST_SECONDS
     try:
-        while not (await asyncio.wait((work,), timeout=BEAT_SECONDS))[0]:
+        while not (await asyncio.wait((work,), timeout=pause))[0]:
+            pause = min(2 * pause, BEAT_SECONDS)
             await progress.save(loading.checkpoint, loading.message)
         return work.result()
     except JobLost:

@@ -114,6 +114,7 @@ class Line:
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "FIRST_SECONDS", 0.01)
     monkeypatch.setattr(running, "BEAT_SECONDS", 0.01)
     monkeypatch.setattr(running, "BATCH", 10)
 
