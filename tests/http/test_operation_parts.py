@@ -9,7 +9,7 @@ import pytest
 from fhir_server.testing.client import FhirClient
 
 NAMED = [{"name": 7}, {"name": "a", "part": None}, {"name": "a", "part": [7]}]
-BROKEN = [None, 7, {}, [None], [7], [[]], [{}], *([row] for row in NAMED)]
+BROKEN: list[Any] = [None, 7, {}, [None], [7], [[]], [{}], *([row] for row in NAMED)]
 
 
 @pytest.mark.parametrize("parts", BROKEN)
