@@ -85,7 +85,7 @@ def _displayed(found: Membership, title: str) -> Findings:
 
 def _untold(found: Membership, strength: str, text: str, by: str) -> Findings:
     severity = "warning" if strength == "required" else "information"
-    why = f": {found.text}" if found.text else ""
+    why = f" {found.text}" if found.text else ""
     return [Finding("code-invalid", f"{text}, which could not be checked{by}{why}", severity=severity)]
 
 
