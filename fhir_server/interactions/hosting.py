@@ -47,7 +47,7 @@ class Host:
 
     def server(self, call: Call) -> HostedServer:
         """Return the server as the operations of one call see it."""
-        return HostedServer(call, self._perform)
+        return HostedServer(call, self._perform, call.library())
 
     async def accept(self, call: Call, context: OperationContext, job: Job) -> Answer:
         """Queue a job; the answer says where to ask how it is."""
@@ -68,7 +68,8 @@ class Host:
         handler = call.services.registry.job(record.kind)
         if handler is None:
             raise InvalidRequest(f"There is nothing that runs jobs of the kind {record.kind!r}.")
-        context = OperationContext(kept["type"], kept["id"], Parameters(), call.records, self.server(call))
+        server = HostedServer(call, self._perform)
+        context = OperationContext(kept["type"], kept["id"], Parameters(), call.records, server)
         return await handler(context, kept["input"], progress)
 
 
@@ -100,10 +101,14 @@ async def job_cancel(call: Call, route: Route) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class HostedServer:
-    """The server of one call. Everything it does has the rights and the transaction of that call."""
+    """The server of one call. Everything it does has the rights and the transaction of that call.
+
+    A job, which takes long, keeps no library: it sees definitions as they are whenever it asks.
+    """
 
     call: Call
     perform: Perform
+    kept_library: TenantLibrary | None = None
 
     @property
     def base_url(self) -> str:
@@ -118,7 +123,7 @@ class HostedServer:
     @property
     def library(self) -> TenantLibrary:
         """Where the definitions are found that the tenant has."""
-        return self.call.library()
+        return self.kept_library or self.call.library()
 
     @property
     def packages(self) -> Packaging:
