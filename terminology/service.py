@@ -20,6 +20,7 @@ from fhir_server.api import (
     NotFound,
     NotSupported,
     RemoteServer,
+    Unavailable,
 )
 from terminology import elsewhere, explaining
 from terminology.checking import Checker
@@ -82,6 +83,8 @@ class LocalTerminology:
         """Say whether a value set, or its own code system, holds a coding."""
         try:
             said = await self._checked(library, coding, value_set)
+        except Unavailable:
+            raise
         except Failure as failure:
             return Membership(None, failure.issues[0].diagnostics)
         except TerminologyError as error:

@@ -102,7 +102,9 @@ class Terminology(Protocol):
         ...
 
     async def check(self, library: Library, coding: Coding, value_set: str = "") -> Membership:
-        """Say whether a value set, or where none is named its own code system, holds a coding. Raises nothing.
+        """Say whether a value set, or where none is named its own code system, holds a coding.
+
+        Raises Unavailable where the library cannot be read, and nothing else.
 
         What is not known (a value set, a code system, a version, content that is not here) is a membership of None.
         """

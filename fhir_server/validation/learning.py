@@ -14,7 +14,6 @@ from threading import Lock
 from typing import Any
 
 from fhir_server.api.concepts import concepts_of
-from fhir_server.api.errors import Failure
 from fhir_server.api.terminology import Library, Terminology
 from fhir_server.fhir.definitions.profiles import core_structure
 from fhir_server.fhir.json import decode_stored, encode
@@ -97,7 +96,10 @@ class Learner:
         self._fetched: dict[str, _Fetched | None] = {}
 
     async def learn(self, knowledge: Knowledge, wanted: Iterable[Question]) -> None:
-        """Find out everything that was asked, so that each has an answer afterwards, if only that nobody knows."""
+        """Find out everything that was asked, so that each has an answer afterwards, if only that nobody knows.
+
+        Raises Unavailable where the database is away: that is no answer to be kept.
+        """
         for question in wanted:
             if question.kind == "profile":
                 knowledge.profiles[question.canonical] = await self._profile(question.canonical)
@@ -188,10 +190,7 @@ class Learner:
     async def _find(self, kind: str, canonical: str) -> bytes | None:
         """Return the version that a canonical names, or the first the library has: its best."""
         url, _, version = canonical.partition("|")
-        try:
-            found = await self._library.find(kind, url)
-        except Failure:
-            return None
+        found = await self._library.find(kind, url)
         if not version:
             return found[0] if found else None
         return next((raw for raw in found if _has_version(raw, version)), None)

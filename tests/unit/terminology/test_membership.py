@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from fhir_server.api import Coding, Membership
+from fhir_server.api import Coding, Membership, Unavailable
 from terminology import TERMINOLOGY
 from terminology.service import LocalTerminology
 from tests.unit.terminology.shelf import ANIMALS, SET, Json, Shelf, animals, concept, filtered, of, value_set
@@ -24,6 +26,19 @@ async def test_what_holds_has_nothing_to_say() -> None:
     assert await check("owl", animals(), BIRDS, display="OWL") == Membership(True)
     assert await check("owl", animals(), BIRDS, version="2") == Membership(True)
     assert await check("owl", animals(), name="") == Membership(True)
+
+
+class Away(Shelf):
+    """A library whose database is away."""
+
+    async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
+        raise Unavailable("The database does not answer.")
+
+
+async def test_a_library_that_cannot_be_read_is_no_reason_for_a_verdict() -> None:
+    for name in (SET + "x", ""):
+        with pytest.raises(Unavailable):
+            await LocalTerminology().check(Away(), Coding(ANIMALS, "owl"), name)
 
 
 async def test_a_wrong_name_is_told_the_right_one_and_holds() -> None:

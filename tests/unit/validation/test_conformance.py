@@ -50,9 +50,12 @@ class Shelf:
 
     definitions: list[Json] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    is_away: bool = False
 
     async def find(self, resource_type: str, url: str) -> Sequence[bytes]:
         self.asked.append(url)
+        if self.is_away:
+            raise Unavailable("The database does not answer.")
         return [encode(d) for d in self.definitions if (d["resourceType"], d["url"]) == (resource_type, url)]
 
 
@@ -136,6 +139,15 @@ def test_what_is_known_is_not_asked_for_again_until_it_changes() -> None:
     asyncio.run(setting.knowledge.changed(TENANT))
     assert setting.told(claiming("named")) == []
     assert len(setting.shelf.asked) > asked
+
+
+def test_a_database_that_is_away_is_no_answer_and_is_not_kept() -> None:
+    setting = Setting(NAMED)
+    setting.shelf.is_away = True
+    with pytest.raises(Unavailable):
+        setting.told(claiming("named"))
+    setting.shelf.is_away = False
+    assert setting.told(claiming("named")) == [("error", "required", "Patient.name")]
 
 
 def test_old_knowledge_is_asked_for_anew_without_a_change() -> None:
