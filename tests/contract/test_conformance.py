@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from uuid import uuid4
 
 import pytest
 
@@ -13,23 +10,8 @@ from fhir_server.api.conformance import ConformanceState, Requirement, Validatio
 from fhir_server.api.tenant import Tenant
 from fhir_server.store.conformance import MongoConformance
 from fhir_server.store.driver import Driver
-from fhir_server.store.mongo import MongoStore, connect
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module", params=["mongojet", "pymongo"])
-async def driver(request: pytest.FixtureRequest, engine_url: str) -> AsyncIterator[Driver]:
-    made = await connect(engine_url, request.param)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def tenant(driver: Driver) -> AsyncIterator[Tenant]:
-    store = MongoStore(driver, f"t{uuid4().hex[:12]}")
-    yield await store.create_tenant("one", os.urandom(32))
-    await store.drop_everything()
 
 
 @pytest.fixture

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import msgspec
 import pytest
@@ -16,25 +13,11 @@ from fhir_server.api.editions import Announcement, Indexed, ParameterSet
 from fhir_server.api.records import Draft, Index
 from fhir_server.api.tenant import Scope, Tenant
 from fhir_server.store.driver import Driver
-from fhir_server.store.mongo import MongoStore, connect
+from fhir_server.store.mongo import MongoStore
 from fhir_server.store.parameter_sets import MongoParameterSets
 from fhir_server.store.reindexing import MongoReindexing
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module", params=["mongojet", "pymongo"])
-async def driver(request: pytest.FixtureRequest, engine_url: str) -> AsyncIterator[Driver]:
-    made = await connect(engine_url, request.param)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def tenant(driver: Driver) -> AsyncIterator[Tenant]:
-    store = MongoStore(driver, f"t{uuid4().hex[:12]}")
-    yield await store.create_tenant("one", os.urandom(32))
-    await store.drop_everything()
 
 
 @pytest.fixture

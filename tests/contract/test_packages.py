@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import bson
 import msgspec
@@ -16,26 +14,11 @@ from fhir_server.api.errors import Conflict
 from fhir_server.api.packages import MAX_RESOURCE_BYTES, Installed, Package, PackageResource
 from fhir_server.api.tenant import Tenant
 from fhir_server.store.driver import Driver
-from fhir_server.store.mongo import MongoStore, connect
 from fhir_server.store.packages import LEASE_MS, LOADS, RESOURCES, MongoPackages
 
 pytestmark = pytest.mark.engine
 
 URL = "http://example.org/fhir/StructureDefinition/a"
-
-
-@pytest.fixture(scope="module", params=["mongojet", "pymongo"])
-async def driver(request: pytest.FixtureRequest, engine_url: str) -> AsyncIterator[Driver]:
-    made = await connect(engine_url, request.param)
-    yield made
-    await made.close()
-
-
-@pytest.fixture
-async def tenant(driver: Driver) -> AsyncIterator[Tenant]:
-    store = MongoStore(driver, f"t{uuid4().hex[:12]}")
-    yield await store.create_tenant("one", os.urandom(32))
-    await store.drop_everything()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class OfflineValidator:
     def __init__(self, library: Library, terminology: Terminology) -> None:
         self._library = library
         self._validator = Validator(r4())
-        self._conformance = Conformance(r4(), KnowledgeOfTenants(_Unchanging()), terminology)
+        self._conformance = Conformance(r4(), KnowledgeOfTenants(Unchanging()), terminology)
 
     async def issues(self, resource: Any, profiles: tuple[str, ...] = ()) -> list[Issue]:
         """Return everything there is to say about a resource, as $validate does."""
@@ -31,7 +31,7 @@ class OfflineValidator:
         return [*found, *await self._conformance.issues(_NOBODY, lambda: self._library, resource, wish)]
 
 
-class _Unchanging:
+class Unchanging:
     """api.conformance.ConformanceStates of somebody who has no policy and changes nothing."""
 
     async def read(self, tenant: Tenant) -> ConformanceState:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fhir_server.api.conformance import ConformanceState, ValidationPolicy
 from fhir_server.api.tenant import Tenant
+from fhir_server.cli.validating.offline import Unchanging
 from fhir_server.cli.validating.shelf import Shelf, shelf_of
 from fhir_server.fhir.definitions import r4
 from fhir_server.fhir.json import decode, encode
@@ -42,26 +42,10 @@ class Cost:
         return (self.base + self.profile) / self.base
 
 
-class _States:
-    """api.conformance.ConformanceStates in which nothing ever changes."""
-
-    async def read(self, tenant: Tenant) -> ConformanceState:
-        return ConformanceState()
-
-    async def news(self, tenant: Tenant, generation: int) -> ConformanceState | None:
-        return None
-
-    async def touch(self, tenant: Tenant) -> None:
-        raise NotImplementedError
-
-    async def set_policy(self, tenant: Tenant, policy: ValidationPolicy) -> None:
-        raise NotImplementedError
-
-
 async def costs(package: Path) -> list[Cost]:
     """Return what each resource costs against the package's profile. Raises ValueError where one is found wrong."""
     shelf = shelf_of([package], r4().resource_types)
-    conformance = Conformance(r4(), KnowledgeOfTenants(_States()), terminology("local"))
+    conformance = Conformance(r4(), KnowledgeOfTenants(Unchanging()), terminology("local"))
     rows = (
         ("Patient, us-core-patient", records.patient(), records.PATIENT_PROFILE),
         ("blood pressure, us-core-blood-pressure", records.pressure(), records.PRESSURE_PROFILE),
