@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
 
 from fhir_server.api.editions import WriteObserver
 from fhir_server.api.ports import Writing
@@ -26,10 +25,6 @@ SYSTEM = "system"
 async def connect(url: str, driver: str = "mongojet") -> Driver:
     """Connect to a MongoDB URL with the named driver (`mongojet` or `pymongo`); nothing is sent yet."""
     return await (MongojetDriver.connect(url) if driver == "mongojet" else PymongoDriver.connect(url))
-
-
-def _wall_clock() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class MongoStore:
@@ -112,13 +107,6 @@ class MongoStore:
     async def ping(self) -> None:
         """Raise when the database does not answer."""
         await asyncio.wait_for(self._driver.command(self._system, {"ping": 1}), timeout=5)
-
-    async def drop_tenant(self, tenant: Tenant) -> None:
-        """Remove a tenant and everything in it."""
-        await self._driver.command(tenant.database, {"dropDatabase": 1})
-        gone: dict[str, Any] = {"delete": "tenants", "deletes": [{"q": {"_id": tenant.name}, "limit": 1}]}
-        await self._driver.command(self._system, gone)
-        self._tenants.pop(tenant.name, None)
 
     async def drop_everything(self) -> None:
         """Remove every tenant and the system database."""

@@ -52,7 +52,6 @@ _LEVELS = (
     ("*", "/", "div", "mod"),
 )
 _PRECEDENCE = {operator: level for level, operators in enumerate(_LEVELS) for operator in operators}
-_TIGHTEST = len(_LEVELS)
 _TEMPORAL = {"date": DATE, "datetime": DATETIME, "time": TIME}
 
 

@@ -28,9 +28,6 @@ class Unit(msgspec.Struct, frozen=True):
     offset: Fraction = Fraction(0)
 
 
-_ONE = Unit(Fraction(1), ())
-
-
 def read(code: str) -> Unit:
     """Return what a code measures. Raises UcumError, which says where and why it is no unit."""
     if len(code) > MAX_LENGTH:
